@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/packed_weight.h"
+#include "kernels/tensor.h"
+
+namespace krait {
+
+class Operations;
+
+/// Address space for `capacity` bytes, of which a growing prefix is backed by memory. A cache pool reserves its maximum once and
+/// commits as it grows, so that two pools can share one budget without moving anything.
+class ReservedMemory {
+ public:
+  virtual ~ReservedMemory() = default;
+  [[nodiscard]] virtual std::byte* data() const = 0;
+  [[nodiscard]] virtual std::size_t capacity() const = 0;
+  [[nodiscard]] virtual std::size_t committed() const = 0;
+  /// Backs the first `bytes` (rounded up to the platform's page) with memory; newly committed memory reads as zero.
+  /// False when the platform has none left; nothing changes then.
+  [[nodiscard]] virtual bool commit(std::size_t bytes) = 0;
+  /// Gives memory beyond the first `bytes` back to the system.
+  virtual void shrink(std::size_t bytes) = 0;
+};
+
+/// An ordered sequence of operations. On the CPU an operation is done when its call returns; on a device `wait` joins.
+class Queue {
+ public:
+  virtual ~Queue() = default;
+  virtual Operations& ops() = 0;
+  virtual void wait() = 0;
+};
+
+/// A platform's opinion on which backend should serve a mamba type (design, section 3).
+struct MambaBackendOpinion {
+  enum class Kind { kNoOpinion, kBackend, kRefuse };
+  Kind kind = Kind::kNoOpinion;
+  std::string backend;  ///< with kBackend
+  std::string reason;   ///< with kRefuse: why, in a sentence
+};
+
+/// One kind of machine: its memory, its queues and its table of operations. The platform knows no model, layer or request.
+class Platform {
+ public:
+  virtual ~Platform() = default;
+
+  /// "cpu", "cuda".
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  /// For the start-up summary, for example "AVX2, 2 threads".
+  [[nodiscard]] virtual std::string description() const = 0;
+
+  /// 64-byte aligned memory, contents undefined. Throws std::bad_alloc.
+  virtual Buffer allocate(std::size_t bytes) = 0;
+  virtual std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) = 0;
+  /// Bytes that a cache may take now: free memory of the device or the machine (a container's limit included).
+  [[nodiscard]] virtual std::size_t available_memory() const = 0;
+  virtual std::unique_ptr<Queue> create_queue() = 0;
+
+  /// Turns a checkpoint's matrices into what `Operations::linear` streams. Throws StartupError for a dtype that it cannot read.
+  virtual PackedWeight pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) = 0;
+
+  /// What the server uses when no `--compute-dtype` is given: the narrowest type that the processor multiplies natively.
+  [[nodiscard]] virtual DType default_compute_dtype() const = 0;
+  [[nodiscard]] virtual bool supports_compute_dtype(DType dtype) const = 0;
+  /// Prefill pieces that are multiples of this many tokens use the kernels best. A hint, never a bound.
+  [[nodiscard]] virtual int preferred_prefill_tile() const = 0;
+
+  /// Asked first when a backend is selected for mamba type `type`; sees the user's explicit choice, if there is one.
+  [[nodiscard]] virtual MambaBackendOpinion mamba_backend(std::string_view type,
+                                                          std::optional<std::string_view> selected) const {
+    (void)type;
+    (void)selected;
+    return {};
+  }
+};
+
+}  // namespace krait
