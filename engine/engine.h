@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/request/engine_request.h"
+#include "engine/request/token_stream.h"
+#include "kernels/result.h"
+
+namespace krait {
+
+struct EngineConfig {
+  int max_num_seqs = 64;               ///< requests that run at once
+  int max_num_batched_tokens = 2048;   ///< token budget of a step
+  int max_queue = 1024;                ///< waiting requests; one more is kResourceExhausted
+  int max_model_len = 4096;            ///< prompt and answer together
+  int vocab_size = 0;
+};
+
+/// Counters and gauges; a copy taken under a lock. Counters never fall.
+struct EngineStats {
+  int requests_running = 0;
+  int requests_waiting = 0;
+  std::int64_t preemptions_total = 0;
+  std::int64_t prompt_tokens_total = 0;      ///< tokens of prompts, counted once a request
+  std::int64_t generation_tokens_total = 0;
+  std::int64_t computed_tokens_total = 0;    ///< tokens that went through the model, recomputed ones included
+  std::int64_t steps_total = 0;
+  std::int64_t mixed_steps_total = 0;  ///< steps with decodes and prefill pieces together
+  std::int64_t requests_finished_stop = 0;
+  std::int64_t requests_finished_length = 0;
+  std::int64_t requests_finished_abort = 0;
+  std::int64_t requests_finished_error = 0;
+  std::size_t cache_bytes_used = 0;
+  std::size_t cache_bytes_total = 0;
+  std::int64_t state_slots_used = 0;
+  std::int64_t kv_pages_used = 0;
+};
+
+/// The asynchronous engine: submit, stream, abort. All of it is thread-safe; inside, one thread runs the scheduler and needs no locks.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  /// Queues a request. Errors at once, before anything is queued: an empty prompt, prompt + max_tokens over max_model_len, a request
+  /// that could never fit the caches (with the sizes), a full queue (kResourceExhausted), a draining engine (kUnavailable).
+  virtual Result<std::shared_ptr<TokenStream>> submit(EngineRequest request) = 0;
+
+  /// Ends a request; its stream gets a last event with `reason` (kAborted, or kStop when a stop string was found). Unknown ids are
+  /// ignored: the request may have ended meanwhile.
+  virtual void abort(const std::string& request_id, FinishReason reason) = 0;
+
+  /// Refuses new requests, waits until the running ones end or `deadline` has passed, then aborts what is left.
+  virtual void drain(std::chrono::milliseconds deadline) = 0;
+
+  /// False while loading, draining or after a fatal fault: exactly when `submit` would answer kUnavailable.
+  [[nodiscard]] virtual bool ready() const = 0;
+  [[nodiscard]] virtual EngineStats stats() const = 0;
+  [[nodiscard]] virtual const EngineConfig& config() const = 0;
+};
+
+class CachePools;
+class StepRunner;
+
+/// Starts the engine's thread. `pools` is shared with the runner, which reads and writes the memory that the engine hands out.
+std::unique_ptr<Engine> make_engine(EngineConfig config, std::shared_ptr<CachePools> pools,
+                                    std::unique_ptr<StepRunner> runner);
+
+}  // namespace krait

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/sampling_params.h"
+
+namespace krait {
+
+/// Which rows of logits the caller wants to see, beside the tokens.
+enum class PromptLogits : std::uint8_t { kNone, kLast, kAll };
+
+/// One sequence to continue. Plain data; token ids are already checked against the vocabulary.
+struct EngineRequest {
+  std::string id;  ///< unique among live requests; appears in logs
+  std::vector<std::int32_t> prompt;
+  SamplingParams sampling;
+  int priority = 0;  ///< lower runs first, as vLLM's
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  std::string cache_salt;
+  PromptLogits prompt_logits = PromptLogits::kNone;
+  /// Raw logits of every generated token too (`krait logits`).
+  bool generated_logits = false;
+};
+
+}  // namespace krait

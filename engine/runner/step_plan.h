@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/request/engine_request.h"
+#include "kernels/result.h"
+#include "kernels/sampling.h"
+
+namespace krait {
+
+/// What one request does in one step. Plain data: a tensor-parallel rank or an emulated platform receives the same.
+struct StepRequest {
+  std::uint64_t key = 0;  ///< the scheduler's own number for the request
+  /// New tokens of this step: one for a decode, a piece of the prompt (or of a recomputed history) for a prefill.
+  std::vector<std::int32_t> tokens;
+  int num_computed = 0;  ///< tokens already in the caches; absolute position of tokens[0]
+  /// A decode is a request whose whole prompt has been computed; it extends the sequence by the token sampled last. A first piece of
+  /// one token is a prefill.
+  bool is_decode = false;
+  std::int32_t state_read = 0;                    ///< slot; ignored while num_computed is 0
+  std::int32_t state_write = 0;                   ///< slot
+  std::vector<std::vector<std::int32_t>> pages;  ///< block table, one a KV group, covering num_computed + tokens.size()
+  /// Sample after the last token of `tokens`; nullopt for a piece that does not end the prompt. The spans in it point into the
+  /// scheduler's request and stay valid until `wait` has returned.
+  std::optional<SampleRow> sample;
+  PromptLogits logits = PromptLogits::kNone;  ///< kAll: of every token of this piece; kLast: of its last one
+};
+
+struct StepPlan {
+  std::uint64_t step = 0;
+  std::vector<StepRequest> requests;  ///< decodes first, then prefills
+};
+
+struct StepOutput {
+  std::uint64_t key = 0;
+  std::vector<SampledToken> tokens;  ///< a span: one, or several with drafts; empty when nothing was sampled
+  std::vector<std::vector<float>> logits;
+  std::optional<Error> error;  ///< this request must be failed; its neighbours are sound
+};
+
+struct StepResult {
+  std::vector<StepOutput> outputs;  ///< one a request of the plan, in its order
+};
+
+using StepHandle = std::uint64_t;
+
+/// Computes steps. `submit` may return before the work is done; at most one step is in flight in this version, and the scheduler may
+/// plan the next while it is.
+class StepRunner {
+ public:
+  virtual ~StepRunner() = default;
+  virtual StepHandle submit(StepPlan plan) = 0;
+  virtual StepResult wait(StepHandle handle) = 0;
+};
+
+}  // namespace krait
