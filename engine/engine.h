@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/engine_stats.h"
 #include "engine/request/engine_request.h"
 #include "engine/request/token_stream.h"
 #include "kernels/result.h"
@@ -16,27 +17,8 @@ struct EngineConfig {
   int max_num_batched_tokens = 2048;   ///< token budget of a step
   int max_queue = 1024;                ///< waiting requests; one more is kResourceExhausted
   int max_model_len = 4096;            ///< prompt and answer together
-  int vocab_size = 0;
-};
-
-/// Counters and gauges; a copy taken under a lock. Counters never fall.
-struct EngineStats {
-  int requests_running = 0;
-  int requests_waiting = 0;
-  std::int64_t preemptions_total = 0;
-  std::int64_t prompt_tokens_total = 0;      ///< tokens of prompts, counted once a request
-  std::int64_t generation_tokens_total = 0;
-  std::int64_t computed_tokens_total = 0;    ///< tokens that went through the model, recomputed ones included
-  std::int64_t steps_total = 0;
-  std::int64_t mixed_steps_total = 0;  ///< steps with decodes and prefill pieces together
-  std::int64_t requests_finished_stop = 0;
-  std::int64_t requests_finished_length = 0;
-  std::int64_t requests_finished_abort = 0;
-  std::int64_t requests_finished_error = 0;
-  std::size_t cache_bytes_used = 0;
-  std::size_t cache_bytes_total = 0;
-  std::int64_t state_slots_used = 0;
-  std::int64_t kv_pages_used = 0;
+  int vocab_size = 0;                  ///< token ids of prompts are checked against it; 0: not
+  int prefill_tile = 16;               ///< prefill pieces that do not end a prompt are multiples of this where they can be
 };
 
 /// The asynchronous engine: submit, stream, abort. All of it is thread-safe; inside, one thread runs the scheduler and needs no locks.

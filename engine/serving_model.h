@@ -14,8 +14,9 @@
 
 namespace krait {
 
-class Platform;
 class Model;
+class ModelRunner;
+class Platform;
 
 /// `--cache-memory`: bytes, or a share of what is free after the weights.
 struct CacheMemory {
@@ -43,6 +44,8 @@ struct LoadOptions {
   std::function<void(const LoadProgress&)> on_progress;
   /// Tests put a platform of their own in; null: the CPU platform.
   std::function<std::unique_ptr<Platform>()> make_platform;
+  /// Tests reach the runner through it before the engine starts (fault injection).
+  std::function<void(ModelRunner&)> configure_runner;
 };
 
 /// Layers of one kind that were given the same backend, for summaries.

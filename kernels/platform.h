@@ -27,6 +27,8 @@ class ReservedMemory {
   [[nodiscard]] virtual bool commit(std::size_t bytes) = 0;
   /// Gives memory beyond the first `bytes` back to the system.
   virtual void shrink(std::size_t bytes) = 0;
+  /// Whether the processor itself may read and write `data()`: pools fill freed items with NaN bytes in debug builds.
+  [[nodiscard]] virtual bool host_accessible() const { return true; }
 };
 
 /// An ordered sequence of operations. On the CPU an operation is done when its call returns; on a device `wait` joins.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "engine/cache/cache_layout.h"
@@ -13,7 +14,7 @@ namespace krait {
 class Platform;
 class ReservedMemory;
 
-/// The one byte budget that all pools draw from (design, section 4). Counts committed bytes; never moves anything.
+/// The one byte budget that all pools draw from (design, section 4). Counts the bytes of items in use; never moves anything.
 class MemoryBudget {
  public:
   explicit MemoryBudget(std::size_t total) : total_(total) {}
@@ -28,7 +29,9 @@ class MemoryBudget {
 };
 
 /// Items of one size in one reserved range: KV pages or state slots. Item 0 is the null item that padding points at; it is never
-/// handed out. Memory is committed as the highest item in use grows, and counted against the budget. Used by the engine's thread only.
+/// handed out, nor counted. Memory is committed in steps as the highest item in use grows and goes back to the system when it falls;
+/// the budget counts items in use, so that pages and slots share it elastically. The lowest free item is handed out first, which keeps
+/// the committed range short. Used by the engine's thread only.
 class ItemPool {
  public:
   ItemPool(Platform& platform, MemoryBudget& budget, std::size_t item_bytes);
@@ -36,7 +39,8 @@ class ItemPool {
   ItemPool(const ItemPool&) = delete;
   ItemPool& operator=(const ItemPool&) = delete;
 
-  /// An item, or nullopt when the budget has no room for one more. Its content is whatever was left in it.
+  /// The lowest free item, or nullopt when the budget or the machine has no room for one more. Its content is whatever was left in
+  /// it (NaN bytes in debug builds, if it was used before).
   [[nodiscard]] std::optional<std::int32_t> allocate();
   void free(std::int32_t item);
 
@@ -45,11 +49,18 @@ class ItemPool {
   [[nodiscard]] std::int64_t used() const { return used_; }
 
  private:
+  /// Backs items [0, items) with memory; false when the machine has none left.
+  [[nodiscard]] bool commit_items(std::int64_t items);
+  /// Gives the end of the range back once it is well above the highest item in use.
+  void trim();
+  void poison(std::int32_t item);
+
   std::size_t item_bytes_;
   MemoryBudget& budget_;
+  std::int64_t capacity_items_;  ///< with the null item
   std::unique_ptr<ReservedMemory> memory_;
-  std::vector<std::int32_t> free_items_;
-  std::int32_t next_item_ = 1;  ///< the lowest item that was never handed out
+  std::set<std::int32_t> free_items_;  ///< all below next_item_
+  std::int32_t next_item_ = 1;         ///< every item from here on is free
   std::int64_t used_ = 0;
 };
 
@@ -60,8 +71,11 @@ class CachePools {
 
   [[nodiscard]] const CacheLayout& layout() const { return layout_; }
   [[nodiscard]] MemoryBudget& budget() { return budget_; }
+  [[nodiscard]] const MemoryBudget& budget() const { return budget_; }
   [[nodiscard]] ItemPool& pages(std::size_t group) { return *pages_[group]; }
+  [[nodiscard]] const ItemPool& pages(std::size_t group) const { return *pages_[group]; }
   [[nodiscard]] ItemPool* slots() { return slots_.get(); }  ///< null for a model without recurrent state
+  [[nodiscard]] const ItemPool* slots() const { return slots_.get(); }
 
   /// Bytes that one request of `tokens` tokens needs, null items aside: what "can never fit" is judged by.
   [[nodiscard]] std::size_t bytes_for(std::int64_t tokens) const;

@@ -1,0 +1,26 @@
+#include "engine/cache/cache_pools.h"
+
+#include <utility>
+
+#include "kernels/platform.h"
+#include "kernels/result.h"
+
+namespace krait {
+
+CachePools::CachePools(Platform& platform, CacheLayout layout, std::size_t budget_bytes)
+    : layout_(std::move(layout)), budget_(budget_bytes) {
+  if (layout_.block_size <= 0) KRAIT_BUG("a cache layout without a block size");
+  for (const KvGroupLayout& group : layout_.kv_groups) {
+    pages_.push_back(std::make_unique<ItemPool>(platform, budget_, group.page_bytes));
+  }
+  if (layout_.slot_bytes > 0) slots_ = std::make_unique<ItemPool>(platform, budget_, layout_.slot_bytes);
+}
+
+std::size_t CachePools::bytes_for(std::int64_t tokens) const {
+  const auto pages = static_cast<std::size_t>((tokens + layout_.block_size - 1) / layout_.block_size);
+  std::size_t bytes = layout_.slot_bytes;
+  for (const KvGroupLayout& group : layout_.kv_groups) bytes += pages * group.page_bytes;
+  return bytes;
+}
+
+}  // namespace krait

@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "engine/cache/cache_pools.h"
+#include "kernels/platform.h"
+#include "kernels/result.h"
+
+namespace krait {
+
+namespace {
+
+/// Memory is committed and given back in steps of about this much: small enough to start fast, large enough to be rare.
+constexpr std::size_t kCommitStep = std::size_t{4} << 20U;
+
+std::size_t round_up(std::size_t bytes, std::size_t step) { return (bytes + step - 1) / step * step; }
+
+/// Items that the budget could ever pay for, and the null item; an item's number has 31 bits.
+std::int64_t capacity_for(std::size_t budget, std::size_t item_bytes) {
+  if (item_bytes == 0) KRAIT_BUG("a cache pool of items without bytes");
+  constexpr std::size_t kMost = std::numeric_limits<std::int32_t>::max() - 1;
+  return static_cast<std::int64_t>(std::min(budget / item_bytes, kMost)) + 1;
+}
+
+}  // namespace
+
+bool MemoryBudget::take(std::size_t bytes) {
+  if (bytes > total_ - used_) return false;
+  used_ += bytes;
+  return true;
+}
+
+void MemoryBudget::give_back(std::size_t bytes) {
+  if (bytes > used_) KRAIT_BUG("more cache bytes given back than were taken");
+  used_ -= bytes;
+}
+
+ItemPool::ItemPool(Platform& platform, MemoryBudget& budget, std::size_t item_bytes)
+    : item_bytes_(item_bytes),
+      budget_(budget),
+      capacity_items_(capacity_for(budget.total(), item_bytes)),
+      memory_(platform.reserve(static_cast<std::size_t>(capacity_items_) * item_bytes)) {
+  if (!commit_items(1)) throw std::bad_alloc();
+}
+
+ItemPool::~ItemPool() = default;
+
+std::byte* ItemPool::base() const { return memory_->data(); }
+
+std::optional<std::int32_t> ItemPool::allocate() {
+  const bool reuse = !free_items_.empty();
+  if (!reuse && next_item_ >= capacity_items_) return std::nullopt;
+  if (!budget_.take(item_bytes_)) return std::nullopt;
+  if (!reuse && !commit_items(std::int64_t{next_item_} + 1)) {
+    budget_.give_back(item_bytes_);
+    return std::nullopt;
+  }
+  ++used_;
+  return reuse ? free_items_.extract(free_items_.begin()).value() : next_item_++;
+}
+
+void ItemPool::free(std::int32_t item) {
+  if (item <= 0 || item >= next_item_ || !free_items_.insert(item).second) {
+    KRAIT_BUG("cache item " + std::to_string(item) + " freed, but not in use");
+  }
+  poison(item);
+  --used_;
+  budget_.give_back(item_bytes_);
+  trim();
+}
+
+bool ItemPool::commit_items(std::int64_t items) {
+  const std::size_t needed = static_cast<std::size_t>(items) * item_bytes_;
+  if (memory_->committed() >= needed) return true;
+  const std::size_t generous = std::min(round_up(needed, kCommitStep), memory_->capacity());
+  return memory_->commit(std::max(generous, needed)) || memory_->commit(needed);
+}
+
+void ItemPool::trim() {
+  while (!free_items_.empty() && *free_items_.rbegin() == next_item_ - 1) {
+    free_items_.erase(std::prev(free_items_.end()));
+    --next_item_;
+  }
+  // One step of slack on both sides, so that a request at the border does not commit and shrink in turn.
+  const std::size_t keep = round_up(static_cast<std::size_t>(next_item_) * item_bytes_, kCommitStep) + kCommitStep;
+  if (memory_->committed() > keep + kCommitStep) memory_->shrink(keep);
+}
+
+/// In debug builds a freed item is filled with NaNs, so that whoever trusts what was left in it is found out.
+void ItemPool::poison([[maybe_unused]] std::int32_t item) {
+#ifndef NDEBUG
+  if (memory_->host_accessible()) std::memset(base() + static_cast<std::size_t>(item) * item_bytes_, 0xFF, item_bytes_);
+#endif
+}
+
+}  // namespace krait

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/runner/step_plan.h"
+#include "models/backends/batch_layout.h"
+
+namespace krait {
+
+/// Lays a step's requests out: all tokens in the plan's order (decodes first), with every list that the metadata builders read.
+struct PackedBatch {
+  BatchLayout layout;
+  std::vector<std::int32_t> ids;  ///< [T]
+};
+
+PackedBatch pack_batch(const StepPlan& plan, std::size_t kv_groups);
+
+}  // namespace krait

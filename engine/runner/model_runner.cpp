@@ -1,0 +1,139 @@
+#include "engine/runner/model_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/cache/cache_pools.h"
+#include "engine/runner/cache_binding.h"
+#include "kernels/platform.h"
+#include "kernels/result.h"
+
+namespace krait {
+namespace {
+
+/// Rows of logits computed at once when whole prompts are asked for: bounds the memory of a large vocabulary.
+constexpr std::size_t kLogitsRows = 64;
+
+std::vector<float> copy_row(const TensorView& logits, std::int64_t row) {
+  const float* begin = logits.row<float>(row);
+  return {begin, begin + logits.columns()};
+}
+
+/// Index of the last token of request `r` in the packed batch.
+std::int32_t last_row(const BatchLayout& batch, std::size_t r) { return batch.query_start_loc[r + 1] - 1; }
+
+}  // namespace
+
+ModelRunner::ModelRunner(Platform& platform, Model& model, const MambaConfig& mamba, int block_size)
+    : platform_(platform), model_(model), block_size_(block_size), queue_(platform.create_queue()), workspace_(platform) {
+  selective_state_update_.initialize(mamba);
+  initialize_attn_backends(block_size);
+}
+
+void ModelRunner::initialize_attn_backends(int block_size) {
+  groups_ = form_cache_groups(model_.attention_layers(), block_size);
+  for (const CacheGroup& group : groups_) {
+    builders_.push_back(group.backend->make_metadata_builder(group));
+    if (group.is_attention()) ++kv_groups_;
+  }
+}
+
+std::vector<const LayerBackend*> ModelRunner::get_attn_backends_for_group(std::size_t group) const {
+  std::vector<const LayerBackend*> backends;
+  for (const AttentionLayerBase* layer : groups_[group].layers) backends.push_back(layer->get_attn_backend());
+  return backends;
+}
+
+CacheLayout ModelRunner::cache_layout() const { return make_cache_layout(groups_, block_size_); }
+
+void ModelRunner::bind_pools(std::shared_ptr<CachePools> pools) {
+  pools_ = std::move(pools);
+  bind_caches(groups_, *pools_);
+}
+
+StepHandle ModelRunner::submit(StepPlan plan) {
+  const StepHandle handle = next_handle_++;
+  done_[handle] = run(plan);
+  return handle;
+}
+
+StepResult ModelRunner::wait(StepHandle handle) {
+  queue_->wait();
+  auto node = done_.extract(handle);
+  if (node.empty()) KRAIT_BUG("wait for a step that was not submitted");
+  return std::move(node.mapped());
+}
+
+StepResult ModelRunner::run(const StepPlan& plan) {
+  const PackedBatch batch = pack_batch(plan, kv_groups_);
+  std::vector<std::unique_ptr<LayerMetadata>> metadata;
+  for (const auto& builder : builders_) metadata.push_back(builder->build(batch.layout));
+
+  const Workspace::Scope scope(workspace_);
+  ForwardContext context{.ops = queue_->ops(),
+                         .workspace = workspace_,
+                         .batch = batch.layout,
+                         .group_metadata = metadata,
+                         .selective_state_update = &selective_state_update_.get()};
+  const TensorView hidden =
+      workspace_.matrix(static_cast<std::int64_t>(batch.ids.size()), model_.config().hidden_size);
+  model_.forward(context, batch.ids, hidden);
+
+  StepResult result;
+  for (const StepRequest& request : plan.requests) {
+    result.outputs.push_back({.key = request.key, .tokens = {}, .logits = {}, .error = std::nullopt});
+  }
+  copy_logits(context, plan, hidden, result);
+  sample(context, plan, hidden, result);
+  return result;
+}
+
+void ModelRunner::copy_logits(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result) {
+  std::vector<std::int32_t> rows;
+  std::vector<std::size_t> owners;
+  for (std::size_t r = 0; r < plan.requests.size(); ++r) {
+    const PromptLogits wanted = plan.requests[r].logits;
+    if (wanted == PromptLogits::kNone) continue;
+    const std::int32_t last = last_row(context.batch, r);
+    for (std::int32_t row = wanted == PromptLogits::kAll ? context.batch.query_start_loc[r] : last; row <= last; ++row) {
+      rows.push_back(row);
+      owners.push_back(r);
+    }
+  }
+  for (std::size_t begin = 0; begin < rows.size(); begin += kLogitsRows) {
+    const Workspace::Scope scope(workspace_);
+    const std::size_t count = std::min(kLogitsRows, rows.size() - begin);
+    const TensorView gathered = workspace_.matrix(static_cast<std::int64_t>(count), hidden.columns());
+    context.ops.gather_rows({.x = hidden, .indices = std::span(rows).subspan(begin, count), .out = gathered});
+    const TensorView logits = workspace_.matrix(static_cast<std::int64_t>(count), model_.config().vocab_size);
+    model_.compute_logits(context, gathered, logits);
+    for (std::size_t i = 0; i < count; ++i) {
+      result.outputs[owners[begin + i]].logits.push_back(copy_row(logits, static_cast<std::int64_t>(i)));
+    }
+  }
+}
+
+void ModelRunner::sample(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result) {
+  std::vector<std::int32_t> rows;
+  std::vector<SampleRow> parameters;
+  std::vector<std::size_t> owners;
+  for (std::size_t r = 0; r < plan.requests.size(); ++r) {
+    if (!plan.requests[r].sample) continue;
+    rows.push_back(last_row(context.batch, r));
+    parameters.push_back(*plan.requests[r].sample);
+    owners.push_back(r);
+  }
+  if (rows.empty()) return;
+  const Workspace::Scope scope(workspace_);
+  const auto count = static_cast<std::int64_t>(rows.size());
+  const TensorView gathered = workspace_.matrix(count, hidden.columns());
+  context.ops.gather_rows({.x = hidden, .indices = rows, .out = gathered});
+  const TensorView logits = workspace_.matrix(count, model_.config().vocab_size);
+  model_.compute_logits(context, gathered, logits);
+  if (logits_hook_) logits_hook_(plan, logits);
+  std::vector<SampledToken> sampled(rows.size());
+  context.ops.sample({.logits = logits, .rows = parameters, .out = sampled});
+  for (std::size_t i = 0; i < owners.size(); ++i) result.outputs[owners[i]].tokens.push_back(std::move(sampled[i]));
+}
+
+}  // namespace krait

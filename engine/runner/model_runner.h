@@ -1,0 +1,63 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "engine/cache/cache_layout.h"
+#include "engine/runner/batch_builder.h"
+#include "engine/runner/step_plan.h"
+#include "models/backends/selective_state_update.h"
+#include "models/layers/cache_group.h"
+#include "models/layers/workspace.h"
+#include "models/model.h"
+
+namespace krait {
+
+class CachePools;
+
+/// Runs steps of one model on one platform: lays the batch out, has every cache group's builder build its metadata once, runs the
+/// layers, and samples. Used by the engine's thread only.
+class ModelRunner final : public StepRunner {
+ public:
+  /// Chooses every layer's backend and forms the groups (`initialize_attn_backends`). Throws StartupError.
+  ModelRunner(Platform& platform, Model& model, const MambaConfig& mamba, int block_size);
+
+  [[nodiscard]] CacheLayout cache_layout() const;
+  /// Must be called once, before the first step.
+  void bind_pools(std::shared_ptr<CachePools> pools);
+
+  [[nodiscard]] const std::vector<CacheGroup>& groups() const { return groups_; }
+  /// The backend of each group's layers, in the order of the groups.
+  [[nodiscard]] std::vector<const LayerBackend*> get_attn_backends_for_group(std::size_t group) const;
+
+  /// On a synchronous platform the work is done when `submit` returns.
+  StepHandle submit(StepPlan plan) override;
+  StepResult wait(StepHandle handle) override;
+
+  /// Called with the logits that are about to be sampled, row i for the i-th sampling request of the plan: fault injection in tests.
+  void on_logits(std::function<void(const StepPlan&, const TensorView&)> hook) { logits_hook_ = std::move(hook); }
+
+ private:
+  void initialize_attn_backends(int block_size);
+  StepResult run(const StepPlan& plan);
+  void sample(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result);
+  void copy_logits(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result);
+
+  Platform& platform_;
+  Model& model_;
+  int block_size_;
+  std::unique_ptr<Queue> queue_;
+  Workspace workspace_;
+  SelectiveStateUpdateDispatcher selective_state_update_;
+  std::vector<CacheGroup> groups_;
+  std::vector<std::unique_ptr<MetadataBuilder>> builders_;
+  std::size_t kv_groups_ = 0;
+  std::shared_ptr<CachePools> pools_;
+  std::map<StepHandle, StepResult> done_;
+  StepHandle next_handle_ = 1;
+  std::function<void(const StepPlan&, const TensorView&)> logits_hook_;
+};
+
+}  // namespace krait

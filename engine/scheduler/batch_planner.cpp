@@ -1,0 +1,88 @@
+#include "engine/scheduler/batch_planner.h"
+
+#include <algorithm>
+
+namespace krait {
+
+namespace {
+
+/// Those who sat out longest come first, so that all get their turn when the budget is below the number of decodes.
+std::vector<RequestState*> decodes_in_turn(const RequestOrder& running) {
+  std::vector<RequestState*> decodes;
+  for (RequestState* request : running) {
+    if (request->is_decode()) decodes.push_back(request);
+  }
+  std::stable_sort(decodes.begin(), decodes.end(),
+                   [](const RequestState* a, const RequestState* b) { return a->last_step < b->last_step; });
+  return decodes;
+}
+
+bool contains(const std::vector<RequestState*>& list, const RequestState* request) {
+  return std::find(list.begin(), list.end(), request) != list.end();
+}
+
+}  // namespace
+
+void BatchPlanner::plan() {
+  plan_decodes();
+  plan_prefills();
+}
+
+void BatchPlanner::plan_decodes() {
+  for (RequestState* request : decodes_in_turn(queues_.running)) {
+    if (tokens_left_ == 0) return;
+    const bool preempted_meanwhile = !queues_.running.contains(request);
+    if (!preempted_meanwhile && secure_memory(*request, 1) == 1) add_piece(*request, 1);
+  }
+}
+
+void BatchPlanner::plan_prefills() {
+  while (tokens_left_ > 0) {
+    RequestState* request = next_prefill();
+    if (request == nullptr) return;
+    const int planned = plan_prefill(*request);
+    if (planned == 0) stalled_.push_back(request);
+    // A cut prompt ends the batch: scraps of a budget would only spread memory over more unfinished prompts.
+    if (planned > 0 && planned < request->remaining()) return;
+  }
+}
+
+RequestState* BatchPlanner::next_prefill() {
+  RequestState* running = first_running_prefill();
+  if (queues_.waiting.empty()) return running;
+  RequestState* waiting = *queues_.waiting.begin();
+  const bool waiting_first = running == nullptr || waiting->request.priority < running->request.priority;
+  if (waiting_first && admit(*waiting)) return waiting;
+  // Admission may have preempted the running one before it failed for another reason.
+  return first_running_prefill();
+}
+
+RequestState* BatchPlanner::first_running_prefill() const {
+  const auto planned = [this](const RequestState* request) {
+    return std::any_of(pieces_.begin(), pieces_.end(), [&](const Piece& piece) { return piece.request == request; });
+  };
+  for (RequestState* request : queues_.running) {
+    if (!request->is_decode() && !planned(request) && !contains(stalled_, request)) return request;
+  }
+  return nullptr;
+}
+
+int BatchPlanner::plan_prefill(RequestState& request) {
+  const int secured = secure_memory(request, piece_length(request, tokens_left_));
+  const int tokens = piece_length(request, secured);
+  if (tokens > 0) add_piece(request, tokens);
+  return tokens;
+}
+
+void BatchPlanner::add_piece(RequestState& request, int tokens) {
+  pieces_.push_back({.request = &request, .tokens = tokens});
+  tokens_left_ -= tokens;
+}
+
+int BatchPlanner::piece_length(const RequestState& request, int limit) const {
+  if (limit >= request.remaining()) return request.remaining();
+  const int tile = std::max(config_.prefill_tile, 1);
+  return limit >= tile ? limit - limit % tile : limit;
+}
+
+}  // namespace krait

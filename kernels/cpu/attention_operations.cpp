@@ -1,0 +1,93 @@
+#include <algorithm>
+
+#include "kernels/cpu/cpu_operations.h"
+#include "kernels/cpu/view_checks.h"
+
+namespace krait::cpu {
+namespace {
+
+void check_cache(const KvCacheView& cache) {
+  require(cache.base != nullptr && cache.block_size > 0 && cache.kv_heads > 0 && cache.head_dim > 0, "KV cache");
+  require(is_kernel_float(cache.dtype), "KV cache dtype");
+}
+
+/// Cuts every request's query tokens into blocks that share their loads of keys and values.
+std::vector<AttentionBlock> cut_blocks(const PagedAttentionArgs& args) {
+  std::vector<AttentionBlock> blocks;
+  for (std::size_t r = 0; r + 1 < args.query_start_loc.size(); ++r) {
+    const std::int32_t begin = args.query_start_loc[r];
+    const std::int32_t end = args.query_start_loc[r + 1];
+    const std::int32_t computed = args.seq_lens[r] - (end - begin);
+    if (begin == end) continue;
+    require(computed >= 0 && args.seq_lens[r] <= args.max_blocks * args.cache.block_size, "sequence lengths");
+    for (std::int32_t token = begin; token < end; token += kAttentionBlockTokens) {
+      blocks.push_back(AttentionBlock{.request = static_cast<std::int32_t>(r),
+                                      .first_token = token,
+                                      .tokens = std::min(kAttentionBlockTokens, end - token),
+                                      .first_position = computed + token - begin});
+    }
+  }
+  return blocks;
+}
+
+}  // namespace
+
+void CpuOperations::qk_norm_rope_write_kv(const WriteKvArgs& args) {
+  const KvCacheView& cache = args.cache;
+  check_cache(cache);
+  const auto tokens = static_cast<Index>(args.slot_mapping.size());
+  const Index kv_width = Index{cache.kv_heads} * cache.head_dim;
+  const Index q_width = args.q.columns();
+  require(q_width % cache.head_dim == 0, "q width");
+  WriteKvKernelArgs kernel{.q = matrix(args.q, tokens, q_width, "q"),
+                           .k = matrix(args.k, tokens, kv_width, "k"),
+                           .v = const_matrix(args.v, tokens, kv_width, "v"),
+                           .heads = q_width / cache.head_dim,
+                           .q_norm = vector_or_null(args.q_norm, cache.head_dim, "q norm"),
+                           .k_norm = vector_or_null(args.k_norm, cache.head_dim, "k norm"),
+                           .norm_eps = args.norm_eps,
+                           .rope = {},
+                           .positions = args.positions.data(),
+                           .slot_mapping = args.slot_mapping.data(),
+                           .cache = cache};
+  const int rotary = args.rope.rotary_dim;
+  if (rotary > 0 && tokens > 0) {
+    require(rotary % 2 == 0 && rotary <= cache.head_dim, "rotary_dim");
+    require(args.positions.size() == args.slot_mapping.size(), "one position a token");
+    for (const std::int32_t p : args.positions)
+      require(p >= 0 && p < args.rope.cos.rows(), "a position without angles");
+    kernel.rope = RopeKernelArgs{.cos = const_matrix(args.rope.cos, 0, rotary / 2, "cos"),
+                                 .sin = const_matrix(args.rope.sin, 0, rotary / 2, "sin"),
+                                 .rotary_dim = rotary,
+                                 .interleaved = args.rope.interleaved};
+  }
+  pool_.parallel_for(tokens, [&](Index begin, Index end, int) { kernels_.write_kv(kernel, begin, end); });
+}
+
+void CpuOperations::paged_attention(const PagedAttentionArgs& args) {
+  check_cache(args.cache);
+  const std::vector<AttentionBlock> blocks = cut_blocks(args);
+  if (blocks.empty()) return;
+  const Index tokens = args.query_start_loc.back();
+  const Index width = args.q.columns();
+  require(width % args.cache.head_dim == 0 && width / args.cache.head_dim % args.cache.kv_heads == 0, "query heads");
+  const Index heads = width / args.cache.head_dim;
+  const AttentionKernelArgs kernel{.q = const_matrix(args.q, tokens, width, "q"),
+                                   .out = matrix(args.out, tokens, width, "attention out"),
+                                   .cache = args.cache,
+                                   .blocks = blocks.data(),
+                                   .block_table = args.block_table.data(),
+                                   .max_blocks = args.max_blocks,
+                                   .heads = heads,
+                                   .scale = args.scale,
+                                   .sliding_window = args.sliding_window,
+                                   .soft_cap = args.logits_soft_cap,
+                                   .sinks = vector_or_null(args.sinks, heads, "sinks")};
+  const std::vector<float*> scratch = worker_scratch(kernels_.attention_scratch(kernel));
+  const Index units = static_cast<Index>(blocks.size()) * args.cache.kv_heads;
+  pool_.parallel_for(units, [&](Index begin, Index end, int worker) {
+    kernels_.attention(kernel, begin, end, scratch[static_cast<std::size_t>(worker)]);
+  });
+}
+
+}  // namespace krait::cpu

@@ -1,0 +1,69 @@
+#include "kernels/cpu/cpu_platform.h"
+
+#include "kernels/cpu/cpu_features.h"
+#include "kernels/cpu/cpu_memory.h"
+#include "kernels/cpu/cpu_operations.h"
+#include "kernels/cpu/cpu_weight.h"
+#include "kernels/result.h"
+#include "kernels/thread_pool.h"
+
+namespace krait {
+namespace {
+
+/// Operations are done when their call returns, so there is nothing to wait for.
+class CpuQueue final : public Queue {
+ public:
+  CpuQueue(const cpu::KernelTable& kernels, ThreadPool& pool) : operations_(kernels, pool) {}
+  Operations& ops() override { return operations_; }
+  void wait() override {}
+
+ private:
+  cpu::CpuOperations operations_;
+};
+
+}  // namespace
+
+CpuPlatform::CpuPlatform(const CpuOptions& options)
+    : isa_(std::make_unique<const cpu::Isa>(cpu::choose_isa(options.isa, cpu::detect_cpu_features()))) {
+  if (options.threads < 0) {
+    throw StartupError(
+        Error{.code = ErrorCode::kInvalidArgument,
+              .message = "threads must be 0 (all usable cores) or more, not " + std::to_string(options.threads) + ".",
+              .field = "threads"});
+  }
+  pool_ = std::make_unique<ThreadPool>(options.threads);
+}
+
+CpuPlatform::~CpuPlatform() = default;
+
+std::string CpuPlatform::description() const {
+  return isa_->title + ", " + std::to_string(pool_->size()) + (pool_->size() == 1 ? " thread" : " threads");
+}
+
+Buffer CpuPlatform::allocate(std::size_t bytes) { return cpu::allocate_buffer(bytes); }
+
+std::unique_ptr<ReservedMemory> CpuPlatform::reserve(std::size_t capacity) { return cpu::reserve_memory(capacity); }
+
+std::size_t CpuPlatform::available_memory() const { return cpu::available_memory(); }
+
+std::unique_ptr<Queue> CpuPlatform::create_queue() { return std::make_unique<CpuQueue>(isa_->kernels, *pool_); }
+
+PackedWeight CpuPlatform::pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) {
+  if (!supports_compute_dtype(scheme.compute_dtype)) {
+    throw StartupError("The CPU platform does not compute in " + std::string(dtype_name(scheme.compute_dtype)) +
+                       "; valid are float32 and bfloat16.");
+  }
+  return cpu::pack_weight(source, scheme, shard, isa_->kernels.gemm_pairs != nullptr);
+}
+
+DType CpuPlatform::default_compute_dtype() const {
+  return isa_->kernels.gemm_pairs != nullptr ? DType::kBFloat16 : DType::kFloat32;
+}
+
+bool CpuPlatform::supports_compute_dtype(DType dtype) const {
+  return dtype == DType::kFloat32 || dtype == DType::kBFloat16;
+}
+
+int CpuPlatform::preferred_prefill_tile() const { return static_cast<int>(cpu::kGemmRowBlock); }
+
+}  // namespace krait

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "kernels/platform.h"
+
+namespace krait {
+
+class ThreadPool;
+
+namespace cpu {
+struct Isa;
+}
+
+struct CpuOptions {
+  int threads = 0;           ///< 0: the cores that the process may use
+  std::string isa = "auto";  ///< auto, avx512, avx2 or portable
+};
+
+/// The processor: one thread pool for the process, kernels chosen at start-up by what the processor has. Not final:
+/// tests emulate another platform by deriving from it.
+class CpuPlatform : public Platform {
+ public:
+  /// Throws StartupError for an instruction set that is unknown or that the processor lacks.
+  explicit CpuPlatform(const CpuOptions& options = {});
+  ~CpuPlatform() override;
+
+  [[nodiscard]] std::string_view name() const override { return "cpu"; }
+  [[nodiscard]] std::string description() const override;
+  Buffer allocate(std::size_t bytes) override;
+  std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) override;
+  [[nodiscard]] std::size_t available_memory() const override;
+  /// The queue refers to the platform's threads and must not outlive it.
+  std::unique_ptr<Queue> create_queue() override;
+  PackedWeight pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) override;
+  [[nodiscard]] DType default_compute_dtype() const override;
+  [[nodiscard]] bool supports_compute_dtype(DType dtype) const override;
+  [[nodiscard]] int preferred_prefill_tile() const override;
+
+ private:
+  std::unique_ptr<const cpu::Isa> isa_;
+  std::unique_ptr<ThreadPool> pool_;
+};
+
+}  // namespace krait

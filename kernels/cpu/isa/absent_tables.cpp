@@ -1,0 +1,10 @@
+#include "kernels/cpu/kernel_table.h"
+
+// The tables that a build for another architecture does not have.
+namespace krait::cpu {
+
+const KernelTable* avx2_kernels() { return nullptr; }
+const KernelTable* avx512_kernels() { return nullptr; }
+GemmFn avx512_gemm_pairs() { return nullptr; }
+
+}  // namespace krait::cpu

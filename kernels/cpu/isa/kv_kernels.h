@@ -1,0 +1,76 @@
+#pragma once
+
+#include "kernels/cpu/isa/convert.h"
+#include "kernels/cpu/isa/norm_kernels.h"
+
+namespace krait::cpu {
+namespace {
+
+/// Rotates one head by its angles: (a, b) becomes (a cos - b sin, b cos + a sin), each with one fused multiply-add.
+template <typename V>
+void rotate_head(float* head, const RopeKernelArgs& rope, Index position) {
+  const float* cos = rope.cos.data + position * rope.cos.stride;
+  const float* sin = rope.sin.data + position * rope.sin.stride;
+  const Index half = rope.rotary_dim / 2;
+  if (rope.interleaved) {
+    for (Index i = 0; i < half; ++i) {
+      const float a = head[2 * i];
+      const float b = head[2 * i + 1];
+      head[2 * i] = __builtin_fmaf(a, cos[i], -(b * sin[i]));
+      head[2 * i + 1] = __builtin_fmaf(b, cos[i], a * sin[i]);
+    }
+    return;
+  }
+  for (Index i = 0; i < half; i += kLanes) {
+    const int n = lanes_left(i, half);
+    const auto a = load<V>(head + i, n);
+    const auto b = load<V>(head + half + i, n);
+    const auto c = load<V>(cos + i, n);
+    const auto s = load<V>(sin + i, n);
+    store<V>(head + i, V::fma(a, c, V::neg(V::mul(b, s))), n);
+    store<V>(head + half + i, V::fma(b, c, V::mul(a, s)), n);
+  }
+}
+
+template <typename V>
+void norm_and_rotate(float* row, Index heads, const float* norm, const WriteKvKernelArgs& args, Index position) {
+  const Index dim = args.cache.head_dim;
+  for (Index h = 0; h < heads; ++h) {
+    float* head = row + h * dim;
+    if (norm != nullptr) scale_by_weight<V>(head, inverse_rms<V>(head, dim, args.norm_eps), norm, head, dim);
+    if (args.rope.rotary_dim > 0) rotate_head<V>(head, args.rope, position);
+  }
+}
+
+/// Writes the K and V rows of one token; a page holds [token][head][dim] of each.
+template <typename V>
+void write_token(const KvCacheView& cache, Index slot, const float* k, const float* v) {
+  with_stored<V>(cache.dtype, [&](auto stored) {
+    using Element = typename decltype(stored)::Element;
+    const Index width = Index{cache.kv_heads} * cache.head_dim;
+    std::byte* page = cache.base + (slot / cache.block_size) * static_cast<Index>(cache.page_stride);
+    auto* keys = reinterpret_cast<Element*>(page) + (slot % cache.block_size) * width;
+    auto* values = reinterpret_cast<Element*>(page + cache.value_offset) + (slot % cache.block_size) * width;
+    for (Index i = 0; i < width; i += kLanes) {
+      const int n = lanes_left(i, width);
+      stored.store(keys + i, load<V>(k + i, n), n);
+      stored.store(values + i, load<V>(v + i, n), n);
+    }
+  });
+}
+
+/// A range of tokens: norm, rotation, write. A slot of -1 writes nothing (a replayed token, or padding).
+template <typename V>
+void write_kv(const WriteKvKernelArgs& args, Index begin, Index end) {
+  for (Index t = begin; t < end; ++t) {
+    float* k = args.k.data + t * args.k.stride;
+    const Index position = args.positions == nullptr ? 0 : args.positions[t];
+    norm_and_rotate<V>(args.q.data + t * args.q.stride, args.heads, args.q_norm, args, position);
+    norm_and_rotate<V>(k, args.cache.kv_heads, args.k_norm, args, position);
+    const Index slot = args.slot_mapping[t];
+    if (slot >= 0) write_token<V>(args.cache, slot, k, args.v.data + t * args.v.stride);
+  }
+}
+
+}  // namespace
+}  // namespace krait::cpu

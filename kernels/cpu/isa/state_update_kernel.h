@@ -1,0 +1,96 @@
+#pragma once
+
+#include "kernels/cpu/isa/ssm_kernels.h"
+
+namespace krait::cpu {
+namespace {
+
+/// One (batch row, head) of the general single-token update.
+template <typename V, typename StateType>
+struct StateUpdate {
+  using Element = typename StateType::Element;
+  const StateUpdateKernelArgs& args;
+  const SsmScratch& s;
+  Index row;
+  Index head;
+
+  /// dt of one state row, or of the head.
+  [[nodiscard]] float dt(Index p) const {
+    const SsmKernelArgs& ssm = args.ssm;
+    const Index index = args.dt_per_row ? head * ssm.head_dim + p : head;
+    auto dt = V::set1(ssm.dt.data[row * ssm.dt.stride + index]);
+    if (ssm.dt_bias != nullptr) dt = V::add(dt, V::set1(ssm.dt_bias[index]));
+    float lanes[kLanes];
+    V::store(lanes, discretise<V>(dt, args.dt_softplus, ssm.dt_min, ssm.dt_max));
+    return lanes[0];
+  }
+
+  void load_inputs() const {
+    const SsmKernelArgs& ssm = args.ssm;
+    const Index group = head / (ssm.heads / ssm.groups);
+    copy_padded<V>(ssm.b.data + row * ssm.b.stride + group * ssm.state_size, s.b, ssm.state_size);
+    copy_padded<V>(ssm.c.data + row * ssm.c.stride + group * ssm.state_size, s.c, ssm.state_size);
+  }
+
+  void update(Index p, const Element* from, Element* to, bool fresh, float dtx, float step) const {
+    const SsmKernelArgs& ssm = args.ssm;
+    const float* a = ssm.a + head * args.a_stride_head + p * args.a_stride_row;
+    if (args.a_stride_state == 0) {
+      V::store(s.decay, Math<V>::exp(V::mul(V::set1(step), V::set1(a[0]))));
+      update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, HeadDecay<V>{s.decay});
+      return;
+    }
+    for (Index n = 0; n < ssm.state_size; ++n) s.a[n] = a[n * args.a_stride_state];
+    for (Index n = ssm.state_size; n < s.width; ++n) s.a[n] = 0.0F;
+    update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, ElementDecay<V>{s.a, step});
+  }
+
+  void run(Index first, Index end) const {
+    const SsmKernelArgs& ssm = args.ssm;
+    const Index write = ssm.sequences.state_write[row];
+    if (write == 0) return;
+    const auto slot = [&](Index index) {
+      std::byte* bytes = ssm.state.recurrent + index * static_cast<Index>(ssm.state.slot_stride);
+      return reinterpret_cast<Element*>(bytes) + head * ssm.head_dim * ssm.state_size;
+    };
+    const std::uint8_t* initial = ssm.sequences.has_initial_state;
+    const bool fresh = initial != nullptr && initial[row] == 0;
+    const Element* from = slot(ssm.sequences.state_read[row]);
+    Element* to = slot(write);
+    load_inputs();
+    float step = args.dt_per_row ? 0.0F : dt(0);
+    for (Index p = first; p < end; ++p) {
+      const Index column = head * ssm.head_dim + p;
+      const float x = ssm.x.data[row * ssm.x.stride + column];
+      if (args.dt_per_row) step = dt(p);
+      update(p, from + p * ssm.state_size, to + p * ssm.state_size, fresh, step * x, step);
+      float y = V::reduce_add(V::load(s.sums));
+      if (ssm.d != nullptr) y = __builtin_fmaf(ssm.d[head * args.d_stride_head + p * args.d_stride_row], x, y);
+      ssm.y.data[row * ssm.y.stride + column] = y;
+    }
+    if (args.z.data == nullptr) return;
+    float* y = ssm.y.data + row * ssm.y.stride + head * ssm.head_dim;
+    const float* z = args.z.data + row * args.z.stride + head * ssm.head_dim;
+    for (Index p = first; p < end; p += kLanes) {
+      const int n = lanes_left(p, end);
+      store<V>(y + p, V::mul(load<V>(y + p, n), Math<V>::silu(load<V>(z + p, n))), n);
+    }
+  }
+};
+
+template <typename V>
+void state_update(const StateUpdateKernelArgs& args, Index begin, Index end, float* scratch) {
+  const SsmScratch s = ssm_layout(args.ssm, scratch);
+  const Index blocks = (args.ssm.head_dim + kStateUpdateRows - 1) / kStateUpdateRows;
+  with_stored<V>(args.ssm.state.recurrent_dtype, [&](auto stored) {
+    for (Index unit = begin; unit < end; ++unit) {
+      const Index first = unit % blocks * kStateUpdateRows;
+      const Index pair = unit / blocks;
+      const StateUpdate<V, decltype(stored)> update{args, s, pair / args.ssm.heads, pair % args.ssm.heads};
+      update.run(first, smaller(first + kStateUpdateRows, args.ssm.head_dim));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace krait::cpu

@@ -1,0 +1,103 @@
+#pragma once
+
+namespace krait::cpu {
+namespace {
+
+/// Elementary functions on sixteen floats, within about 2 ulp, the same bits on every V. They are exact at the ends
+/// (exp(-inf) = 0, exp(large) = inf) and hand NaNs on. Polynomials: S. Moshier, Cephes, expf and logf.
+template <typename V>
+struct Math {
+  using F = typename V::F;
+  using I = typename V::I;
+
+  static F exp(F x) {
+    // Beyond these the result is 0 or infinity. `max` gives its second operand for a NaN, which the last select puts
+    // back.
+    const F clamped = V::min(V::max(x, V::set1(-104.0F)), V::set1(89.0F));
+    const F magic = V::set1(kRoundMagic);
+    const F shifted = V::fma(clamped, V::set1(1.44269504088896341F), magic);
+    const F n = V::neg(V::sub(shifted, magic));
+    F r = V::fma(n, V::set1(0.693359375F), clamped);
+    r = V::fma(n, V::set1(-2.12194440e-4F), r);
+    F p = V::set1(1.9875691500e-4F);
+    p = V::fma(p, r, V::set1(1.3981999507e-3F));
+    p = V::fma(p, r, V::set1(8.3334519073e-3F));
+    p = V::fma(p, r, V::set1(4.1665795894e-2F));
+    p = V::fma(p, r, V::set1(1.6666665459e-1F));
+    p = V::fma(p, r, V::set1(5.0000001201e-1F));
+    p = V::add(V::fma(p, V::mul(r, r), r), V::set1(1.0F));
+    // 2^n in two factors, so that subnormal results are rounded once.
+    const I exponent = V::isub(V::bits(shifted), V::bits(magic));
+    const I half = V::template sar<1>(exponent);
+    const F result = V::mul(V::mul(p, power_of_two(half)), power_of_two(V::isub(exponent, half)));
+    return V::select(V::is_nan(x), x, result);
+  }
+
+  /// log(x) for normal x > 0.
+  static F log_normal(F x) {
+    const I raw = V::bits(x);
+    const I mantissa = V::ior(V::iand(raw, V::iset1(0x7fffff)), V::iset1(0x3f800000));
+    F m = V::from_bits(mantissa);
+    F e = V::to_float(V::isub(V::template sar<23>(raw), V::iset1(127)));
+    const auto above = V::lt(V::set1(1.41421356237309504880F), m);
+    m = V::select(above, V::mul(m, V::set1(0.5F)), m);
+    e = V::select(above, V::add(e, V::set1(1.0F)), e);
+    const F f = V::sub(m, V::set1(1.0F));
+    const F z = V::mul(f, f);
+    F y = V::set1(7.0376836292e-2F);
+    y = V::fma(y, f, V::set1(-1.1514610310e-1F));
+    y = V::fma(y, f, V::set1(1.1676998740e-1F));
+    y = V::fma(y, f, V::set1(-1.2420140846e-1F));
+    y = V::fma(y, f, V::set1(1.4249322787e-1F));
+    y = V::fma(y, f, V::set1(-1.6668057665e-1F));
+    y = V::fma(y, f, V::set1(2.0000714765e-1F));
+    y = V::fma(y, f, V::set1(-2.4999993993e-1F));
+    y = V::fma(y, f, V::set1(3.3333331174e-1F));
+    y = V::mul(V::mul(y, f), z);
+    y = V::fma(e, V::set1(-2.12194440e-4F), y);
+    y = V::fma(V::set1(-0.5F), z, y);
+    return V::fma(e, V::set1(0.693359375F), V::add(f, y));
+  }
+
+  /// log(1 + x) for x >= 0. What 1 + x loses of x is added to first order.
+  static F log1p(F x) {
+    const F one = V::set1(1.0F);
+    const F w = V::add(one, x);
+    const F lost = V::sub(x, V::sub(w, one));
+    const F result = V::add(log_normal(w), V::div(lost, w));
+    return V::select(V::lt(x, V::set1(1e38F)), result, log_large(x));
+  }
+
+  static F softplus(F x) {
+    const F positive = V::select(V::lt(x, V::zero()), V::zero(), x);
+    return V::add(positive, log1p(exp(V::neg(V::abs(x)))));
+  }
+
+  static F sigmoid(F x) {
+    const F one = V::set1(1.0F);
+    return V::div(one, V::add(one, exp(V::neg(x))));
+  }
+
+  static F silu(F x) { return V::div(x, V::add(V::set1(1.0F), exp(V::neg(x)))); }
+
+  static F tanh(F x) {
+    const F one = V::set1(1.0F);
+    const F e = exp(V::mul(V::set1(-2.0F), V::abs(x)));
+    const F magnitude = V::div(V::sub(one, e), V::add(one, e));
+    return V::select(V::lt(x, V::zero()), V::neg(magnitude), magnitude);
+  }
+
+ private:
+  /// 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits.
+  static constexpr float kRoundMagic = 12582912.0F;
+
+  static F power_of_two(I n) { return V::from_bits(V::template shl<23>(V::iadd(n, V::iset1(127)))); }
+
+  /// log of a value so large that adding 1 changes nothing; infinity and NaN stay.
+  static F log_large(F x) {
+    return V::select(V::lt(x, V::set1(__builtin_inff())), log_normal(V::min(x, V::set1(3.4e38F))), x);
+  }
+};
+
+}  // namespace
+}  // namespace krait::cpu

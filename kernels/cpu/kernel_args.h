@@ -1,0 +1,210 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/operations.h"
+
+/// What the kernels of one instruction set are called with: plain pointers, strides in elements, no functions. The
+/// kernels' translation units are compiled for processors that the machine may not be, so nothing inline may be shared
+/// with them.
+namespace krait::cpu {
+
+using Index = std::int64_t;
+
+/// Columns of a panel, and floats of the kernels' one logical vector on every instruction set.
+inline constexpr int kLanes = 16;
+
+struct Rows {
+  float* data = nullptr;
+  Index stride = 0;
+};
+struct ConstRows {
+  const float* data = nullptr;
+  Index stride = 0;
+};
+
+enum class WeightLayout : std::uint8_t {
+  kFloat32,        ///< panel: float[k][16]
+  kBFloat16,       ///< panel: bf16[k][16]
+  kBFloat16Pairs,  ///< panel: bf16[ceil(k/2)][16][2], an odd k padded with zeros
+};
+
+/// A packed weight: columns in panels of 16, the last one padded with zeros. With `gate_up` panel 2i holds columns of
+/// gate and panel 2i + 1 the same columns of up, and `n` counts the columns of the result (half of the weight's).
+struct PanelWeight {
+  const std::byte* panels = nullptr;
+  const float* bias = nullptr;  ///< one for each panel column, or null
+  WeightLayout layout = WeightLayout::kFloat32;
+  Index k = 0;
+  Index n = 0;
+  Index num_panels = 0;
+  bool gate_up = false;
+};
+
+/// y = x W^T with its epilogue. Exactly one of `x` and `x_pairs` is given, as the layout asks.
+struct GemmArgs {
+  PanelWeight weight;
+  ConstRows x;
+  const std::uint32_t* x_pairs = nullptr;  ///< [rows, pairs_stride]: two bf16 each
+  Index pairs_stride = 0;
+  Rows y;
+  Index rows = 0;
+  float scale = 1.0F;
+  bool accumulate = false;
+};
+
+/// Rows and panels of one unit of work: the caller cuts, the bits do not depend on how.
+struct GemmUnit {
+  Index row_begin = 0;
+  Index row_end = 0;
+  Index panel_begin = 0;
+  Index panel_end = 0;
+};
+inline constexpr Index kGemmRowBlock = 192;
+inline constexpr Index kGemmGroupPanels = 4;
+inline constexpr Index kGemmDepthBlock = 256;
+/// Floats that a unit may scribble on: accumulators, and one block of expanded weights.
+inline constexpr Index kGemmScratchFloats = (kGemmRowBlock + kGemmDepthBlock) * kGemmGroupPanels * kLanes;
+
+struct EmbeddingKernelArgs {
+  const std::byte* table = nullptr;
+  DType dtype = DType::kFloat32;
+  Index stride = 0;
+  Index hidden = 0;
+  const std::int32_t* ids = nullptr;
+  float multiplier = 1.0F;
+  Rows out;
+};
+
+struct AddRmsNormKernelArgs {
+  Rows residual;
+  ConstRows add;  ///< data null: nothing to add
+  float add_scale = 1.0F;
+  const float* weight = nullptr;
+  float eps = 0.0F;
+  Rows out;
+  Index hidden = 0;
+};
+
+struct GatedRmsNormKernelArgs {
+  ConstRows y;
+  ConstRows z;
+  const float* weight = nullptr;  ///< null: y * silu(z)
+  Index groups = 1;
+  float eps = 0.0F;
+  GateOrder order = GateOrder::kGateFirst;
+  Rows out;
+  Index channels = 0;
+};
+
+struct RopeKernelArgs {
+  ConstRows cos;
+  ConstRows sin;
+  Index rotary_dim = 0;
+  bool interleaved = false;
+};
+
+struct WriteKvKernelArgs {
+  Rows q;
+  Rows k;
+  ConstRows v;
+  Index heads = 0;
+  const float* q_norm = nullptr;
+  const float* k_norm = nullptr;
+  float norm_eps = 0.0F;
+  RopeKernelArgs rope;
+  const std::int32_t* positions = nullptr;
+  const std::int64_t* slot_mapping = nullptr;
+  KvCacheView cache;
+};
+
+/// Query tokens of one request that are worked on together.
+struct AttentionBlock {
+  std::int32_t request = 0;
+  std::int32_t first_token = 0;  ///< row of q
+  std::int32_t tokens = 0;
+  std::int32_t first_position = 0;
+};
+inline constexpr std::int32_t kAttentionBlockTokens = 8;
+
+struct AttentionKernelArgs {
+  ConstRows q;
+  Rows out;
+  KvCacheView cache;
+  const AttentionBlock* blocks = nullptr;  ///< unit u: block u / kv_heads, KV head u % kv_heads
+  const std::int32_t* block_table = nullptr;
+  Index max_blocks = 0;
+  Index heads = 0;
+  float scale = 1.0F;
+  Index sliding_window = 0;
+  float soft_cap = 0.0F;
+  const float* sinks = nullptr;
+};
+
+/// SequenceBatch without spans.
+struct SequencesKernelArgs {
+  const std::int32_t* query_start_loc = nullptr;
+  const std::int32_t* state_read = nullptr;
+  const std::int32_t* state_write = nullptr;
+  const std::uint8_t* has_initial_state = nullptr;  ///< null: all have one
+};
+
+struct ConvKernelArgs {
+  ConstRows x;
+  ConstRows weight;
+  const float* bias = nullptr;
+  bool silu = true;
+  Index kernel = 0;
+  Index channels = 0;
+  SequencesKernelArgs sequences;
+  StateCacheView state;
+  Rows out;
+};
+/// Channels of one unit of the convolution: unit u is sequence u / blocks, channel block u % blocks.
+inline constexpr Index kConvBlockChannels = 64;
+
+struct SsmKernelArgs {
+  ConstRows x;
+  ConstRows dt;
+  ConstRows b;
+  ConstRows c;
+  const float* a = nullptr;
+  const float* d = nullptr;
+  const float* dt_bias = nullptr;
+  float dt_min = 0.0F;
+  float dt_max = 0.0F;
+  Index heads = 0;
+  Index head_dim = 0;
+  Index groups = 1;
+  Index state_size = 0;
+  SequencesKernelArgs sequences;
+  StateCacheView state;
+  Rows y;
+};
+inline constexpr Index kSsmChunkTokens = 16;
+
+/// The general single-token update: `ssm` with its own strides for A, D and dt.
+struct StateUpdateKernelArgs {
+  SsmKernelArgs ssm;
+  ConstRows z;
+  bool dt_per_row = false;
+  bool dt_softplus = true;
+  Index a_stride_head = 0;
+  Index a_stride_row = 0;
+  Index a_stride_state = 0;
+  Index d_stride_head = 0;
+  Index d_stride_row = 0;
+};
+/// State rows of one unit: unit u is (batch row, head, block of rows), the last fastest.
+inline constexpr Index kStateUpdateRows = 32;
+
+struct RowStats {
+  float max = 0.0F;
+  bool has_nan = false;
+};
+
+/// What rows of router logits become: softmax or sigmoid in place.
+enum class RowActivation : std::uint8_t { kSoftmax, kSigmoid };
+
+}  // namespace krait::cpu

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "kernels/cpu/kernel_args.h"
+
+namespace krait::cpu {
+
+using GemmFn = void (*)(const GemmArgs&, const GemmUnit&, float* scratch);
+
+enum class VectorFunction : std::uint8_t { kExp, kLog1p, kSoftplus, kSigmoid, kSilu, kTanh };
+
+/// The kernels of one instruction set. Those with (begin, end) work on a range of units: tokens, or what their
+/// arguments say. In float32 every table gives the same bits: all are instances of the same templates over a vector of
+/// 16 floats with fused multiply-adds and one fixed order of every sum (design, section 6).
+struct KernelTable {
+  const char* name = nullptr;
+
+  GemmFn gemm = nullptr;
+  /// Null where the processor has no bf16 dot product; then weights are never packed in pairs.
+  GemmFn gemm_pairs = nullptr;
+  /// Rounds one row to bfloat16: as float32 values, or as bits (an odd `n` is padded with a zero).
+  void (*round_row)(const float* x, float* out, Index n) = nullptr;
+  void (*pair_row)(const float* x, std::uint16_t* out, Index n) = nullptr;
+
+  void (*embedding)(const EmbeddingKernelArgs&, Index begin, Index end) = nullptr;
+  void (*add_rms_norm)(const AddRmsNormKernelArgs&, Index begin, Index end) = nullptr;
+  void (*gated_rms_norm)(const GatedRmsNormKernelArgs&, Index begin, Index end) = nullptr;
+  void (*write_kv)(const WriteKvKernelArgs&, Index begin, Index end) = nullptr;
+
+  Index (*attention_scratch)(const AttentionKernelArgs&) = nullptr;  ///< floats a worker needs
+  void (*attention)(const AttentionKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
+
+  Index (*conv_scratch)(const ConvKernelArgs&) = nullptr;
+  void (*conv)(const ConvKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
+  Index (*ssm_scratch)(const SsmKernelArgs&) = nullptr;  ///< for `ssm_scan` and `state_update`
+  void (*ssm_scan)(const SsmKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
+  void (*state_update)(const StateUpdateKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
+
+  void (*activate_row)(RowActivation, float* row, Index n) = nullptr;
+  /// out = out + scale * sum over i < count of weights[i] * rows[i], the sum from i = 0 on; without `accumulate` out =
+  /// scale * sum.
+  void (*combine_rows)(const float* const* rows, const float* weights, Index count, float scale, bool accumulate,
+                       float* out, Index n) = nullptr;
+  RowStats (*row_stats)(const float* row, Index n) = nullptr;
+  /// out[i] = exp((row[i] - shift) * scale); in place is fine.
+  void (*exp_row)(const float* row, float shift, float scale, float* out, Index n) = nullptr;
+
+  // For tests: a function over whole vectors, and a row from float32 to `dtype` (`narrow`) or back.
+  void (*map_function)(VectorFunction, const float* in, float* out, Index n) = nullptr;
+  void (*convert_row)(DType dtype, bool narrow, const void* in, void* out, Index n) = nullptr;
+};
+
+/// Null where the instruction set is not part of this build (another architecture). The caller asks the processor
+/// first.
+const KernelTable* portable_kernels();
+const KernelTable* avx2_kernels();
+const KernelTable* avx512_kernels();
+/// The GEMM over bf16 pairs, for processors that have AVX512-BF16 beside the rest.
+GemmFn avx512_gemm_pairs();
+
+}  // namespace krait::cpu

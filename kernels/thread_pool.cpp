@@ -1,0 +1,111 @@
+#include "kernels/thread_pool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+
+namespace krait {
+namespace {
+
+thread_local bool inside_loop = false;
+
+void pause_briefly() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+/// Waits until `value` is no longer `old`: a short spin, then a futex.
+void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old, int spins) {
+  for (int i = 0; i < spins; ++i) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    pause_briefly();
+  }
+  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+}
+
+/// Cores of the cgroup v2 quota ("max 100000" or "150000 100000"), rounded up; 0 where there is none.
+int cgroup_cores() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  long period = 0;
+  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 0;
+  const long microseconds = std::strtol(quota.c_str(), nullptr, 10);
+  return microseconds <= 0 ? 0 : static_cast<int>((microseconds + period - 1) / period);
+}
+
+}  // namespace
+
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  int cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set)
+                                                           : static_cast<int>(std::thread::hardware_concurrency());
+  if (const int quota = cgroup_cores(); quota > 0) cores = std::min(cores, quota);
+  return std::max(cores, 1);
+}
+
+ThreadPool::ThreadPool(int threads) {
+  const int cores = usable_cores();
+  const int size = threads > 0 ? threads : cores;
+  // About 20 microseconds of `pause`. With more threads than cores a spinning worker only keeps a working one from its
+  // core.
+  constexpr int kSpins = 1000;
+  spins_ = size <= cores ? kSpins : 0;
+  workers_.reserve(static_cast<std::size_t>(size - 1));
+  for (int worker = 1; worker < size; ++worker) workers_.emplace_back([this, worker] { worker_loop(worker); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true, std::memory_order_relaxed);
+  epoch_.fetch_add(1, std::memory_order_release);
+  epoch_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::work_part(const Job& job, int worker) const {
+  const std::int64_t parts = std::min<std::int64_t>(size(), job.count);
+  if (worker >= parts) return;
+  job.call(job.context, job.count * worker / parts, job.count * (worker + 1) / parts, worker);
+}
+
+void ThreadPool::run(const Job& job) {
+  if (job.count <= 0) return;
+  if (inside_loop || workers_.empty() || job.count == 1) {
+    // Worker 0 is right even inside a loop's other worker only if fn keeps no per-worker state there; loops are not
+    // nested by us.
+    job.call(job.context, 0, job.count, 0);
+    return;
+  }
+  const std::lock_guard turn(turn_);
+  job_ = job;
+  pending_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
+  epoch_.fetch_add(1, std::memory_order_release);
+  epoch_.notify_all();
+  inside_loop = true;
+  work_part(job, 0);
+  inside_loop = false;
+  for (;;) {
+    const std::uint32_t left = pending_.load(std::memory_order_acquire);
+    if (left == 0) return;
+    wait_while(pending_, left, spins_);
+  }
+}
+
+void ThreadPool::worker_loop(int worker) {
+  inside_loop = true;
+  std::uint32_t seen = 0;
+  for (;;) {
+    wait_while(epoch_, seen, spins_);
+    ++seen;
+    if (stop_.load(std::memory_order_relaxed)) return;
+    work_part(job_, worker);
+    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+  }
+}
+
+}  // namespace krait

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace krait {
+
+/// Processors that this process may use: its affinity mask, and a container's CPU quota rounded up. At least 1.
+int usable_cores();
+
+/// A fixed team of threads for data-parallel loops. The caller is worker 0, so a pool of N starts N - 1 threads.
+/// Workers spin for a few microseconds after a loop (the next one is usually near) and then sleep; a pool that is
+/// larger than the machine never spins.
+///
+/// Every loop is cut statically: worker w of N gets the w-th of N equal parts. Results must not depend on N (design,
+/// section 6). Loops from several threads take turns. A loop started inside a loop runs on the calling worker alone.
+class ThreadPool {
+ public:
+  /// `threads` 0: usable_cores().
+  explicit ThreadPool(int threads = 0);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  [[nodiscard]] int size() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Calls fn(begin, end, worker) for disjoint ranges that cover [0, count). `fn` must not throw: an exception ends the
+  /// program.
+  template <typename Fn>
+  void parallel_for(std::int64_t count, Fn&& fn) {
+    using Callable = std::remove_reference_t<Fn>;
+    run(Job{.call = [](void* context, std::int64_t begin, std::int64_t end,
+                       int worker) noexcept { (*static_cast<Callable*>(context))(begin, end, worker); },
+            .context = const_cast<void*>(static_cast<const void*>(&fn)),
+            .count = count});
+  }
+
+ private:
+  struct Job {
+    void (*call)(void* context, std::int64_t begin, std::int64_t end, int worker) noexcept = nullptr;
+    void* context = nullptr;
+    std::int64_t count = 0;
+  };
+
+  void run(const Job& job);
+  void work_part(const Job& job, int worker) const;
+  void worker_loop(int worker);
+
+  std::vector<std::thread> workers_;
+  int spins_ = 0;
+  std::mutex turn_;                        ///< held by the thread whose loop is running
+  Job job_;                                ///< written before `epoch_` moves, read after
+  std::atomic<std::uint32_t> epoch_{0};    ///< counts loops; a change wakes the workers
+  std::atomic<std::uint32_t> pending_{0};  ///< workers that have not finished the loop
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace krait

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "models/config/config_reader.h"
+#include "models/model.h"
+
+namespace krait {
+
+/// One family: the Hugging Face class names that it serves, and how to build it from its config.
+struct Architecture {
+  std::string_view hf_name;  ///< `architectures[0]`
+  std::unique_ptr<Model> (*make)(const ConfigReader& reader, ModelConfig config, const LayerContext& context);
+};
+
+/// Every architecture of this version, in alphabetical order.
+std::span<const Architecture> architectures();
+
+}  // namespace krait

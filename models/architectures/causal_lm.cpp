@@ -1,0 +1,49 @@
+#include "models/architectures/causal_lm.h"
+
+#include "models/layers/rope_tables.h"
+#include "models/weights/weight_loader.h"
+
+namespace krait {
+
+CausalLm::CausalLm(ModelConfig config, Frame frame, std::vector<std::unique_ptr<DecoderLayer>> layers,
+                   const LayerContext& context)
+    : Model(std::move(config)),
+      frame_(std::move(frame)),
+      layers_(std::move(layers)),
+      final_norm_(frame_.final_norm, this->config().hidden_size, frame_.norm_eps),
+      lm_head_({{this->config().tie_word_embeddings ? frame_.embedding : frame_.lm_head, this->config().vocab_size}},
+               this->config().hidden_size, context.parallel, {}) {}
+
+std::vector<AttentionLayerBase*> CausalLm::attention_layers() {
+  std::vector<AttentionLayerBase*> all;
+  for (const auto& layer : layers_) {
+    const auto some = layer->attention_layers();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+void CausalLm::load_weights(WeightLoader& loader, Platform& platform, int max_positions) {
+  embedding_ = loader.raw(frame_.embedding + ".weight", {config().vocab_size, config().hidden_size});
+  RopeTables ropes(platform, max_positions);
+  for (const auto& layer : layers_) layer->load(loader, ropes);
+  final_norm_.load(loader);
+  // A file may hold the tied head a second time; it is the embedding.
+  if (config().tie_word_embeddings) loader.ignore(frame_.lm_head + ".weight");
+  lm_head_.load(loader);
+}
+
+void CausalLm::forward(ForwardContext& context, std::span<const std::int32_t> ids, const TensorView& hidden) {
+  const Workspace::Scope scope(context.workspace);
+  const TensorView residual = context.workspace.matrix(hidden.rows(), hidden.columns());
+  context.ops.embedding(
+      {.table = embedding_.view(), .ids = ids, .multiplier = frame_.embedding_multiplier, .out = residual});
+  for (const auto& layer : layers_) layer->forward(context, residual);
+  final_norm_.forward(context.ops, residual, hidden);
+}
+
+void CausalLm::compute_logits(ForwardContext& context, const TensorView& hidden, const TensorView& logits) {
+  lm_head_.forward(context.ops, hidden, logits, {.scale = frame_.logits_multiplier});
+}
+
+}  // namespace krait

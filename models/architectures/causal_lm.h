@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/architectures/decoder_layer.h"
+#include "models/layers/linear.h"
+#include "models/layers/rms_norm.h"
+#include "models/model.h"
+
+namespace krait {
+
+/// Embedding → decoder layers → final norm → logits: the frame of most families. A family gives the names, the multipliers and its
+/// layers; one that does not fit derives from Model itself.
+class CausalLm final : public Model {
+ public:
+  struct Frame {
+    std::string embedding;  ///< tensor prefix of `.weight`
+    std::string final_norm;
+    std::string lm_head;  ///< not read when the embeddings are tied
+    float norm_eps = 1e-6F;
+    float embedding_multiplier = 1.0F;
+    float logits_multiplier = 1.0F;
+  };
+
+  CausalLm(ModelConfig config, Frame frame, std::vector<std::unique_ptr<DecoderLayer>> layers, const LayerContext& context);
+
+  [[nodiscard]] std::vector<AttentionLayerBase*> attention_layers() override;
+  void load_weights(WeightLoader& loader, Platform& platform, int max_positions) override;
+  void forward(ForwardContext& context, std::span<const std::int32_t> ids, const TensorView& hidden) override;
+  void compute_logits(ForwardContext& context, const TensorView& hidden, const TensorView& logits) override;
+
+ private:
+  Frame frame_;
+  std::vector<std::unique_ptr<DecoderLayer>> layers_;
+  Tensor embedding_;
+  RmsNorm final_norm_;
+  Linear lm_head_;
+};
+
+}  // namespace krait

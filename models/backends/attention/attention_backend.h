@@ -1,0 +1,34 @@
+#pragma once
+
+#include "kernels/operations.h"
+#include "models/backends/attention/attention_metadata.h"
+#include "models/backends/layer_backend.h"
+
+namespace krait {
+
+/// The activations and switches of one attention layer's call, over the whole step.
+struct AttentionActivations {
+  TensorView q;    ///< [T, heads * head_dim], changed in place
+  TensorView k;    ///< [T, kv_heads * head_dim], changed in place
+  TensorView v;    ///< [T, kv_heads * head_dim]
+  TensorView out;  ///< [T, heads * head_dim]
+};
+
+struct AttentionParameters {
+  float scale = 1.0F;
+  int sliding_window = 0;
+  RopeView rope;
+};
+
+/// Rotation, KV write and softmax attention over pages; projections are the layer's.
+class AttentionBackend : public LayerBackend {
+ public:
+  virtual void forward(const BackendContext& context, const AttentionMetadata& metadata,
+                       const AttentionParameters& parameters, const KvCacheView& cache,
+                       const AttentionActivations& activations) const = 0;
+};
+
+/// "paged_attention": the platform's own operations.
+const AttentionBackend& paged_attention_backend();
+
+}  // namespace krait

@@ -1,0 +1,62 @@
+#include "kernels/result.h"
+#include "models/backends/attention/attention_backend.h"
+#include "models/layers/cache_group.h"
+
+namespace krait {
+namespace {
+
+class PagedAttentionBackend final : public AttentionBackend {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "paged_attention"; }
+
+  [[nodiscard]] const BackendCapabilities& capabilities() const override {
+    static const BackendCapabilities capabilities{.platforms = {},
+                                                  .state_dtypes = {},
+                                                  .exact_splits = true,
+                                                  .snapshots_inside_prefill = true,
+                                                  .drafts = false,
+                                                  .batch_invariant = true,
+                                                  .graph_capture = false};
+    return capabilities;
+  }
+
+  [[nodiscard]] std::unique_ptr<MetadataBuilder> make_metadata_builder(const CacheGroup& group) const override {
+    if (!group.kv_group) KRAIT_BUG("an attention group without a page pool");
+    return std::make_unique<AttentionMetadataBuilder>(*group.kv_group, group.block_size);
+  }
+
+  void forward(const BackendContext& context, const AttentionMetadata& metadata, const AttentionParameters& parameters,
+               const KvCacheView& cache, const AttentionActivations& activations) const override {
+    const BatchLayout& batch = *metadata.batch;
+    WriteKvArgs write;
+    write.q = activations.q;
+    write.k = activations.k;
+    write.v = activations.v;
+    write.rope = parameters.rope;
+    write.positions = batch.positions;
+    write.slot_mapping = metadata.slot_mapping;
+    write.cache = cache;
+    context.ops->qk_norm_rope_write_kv(write);
+
+    PagedAttentionArgs attend;
+    attend.q = activations.q;
+    attend.out = activations.out;
+    attend.cache = cache;
+    attend.query_start_loc = batch.query_start_loc;
+    attend.seq_lens = batch.seq_lens;
+    attend.block_table = metadata.block_table->pages;
+    attend.max_blocks = metadata.block_table->max_blocks;
+    attend.scale = parameters.scale;
+    attend.sliding_window = parameters.sliding_window;
+    context.ops->paged_attention(attend);
+  }
+};
+
+}  // namespace
+
+const AttentionBackend& paged_attention_backend() {
+  static const PagedAttentionBackend backend;
+  return backend;
+}
+
+}  // namespace krait

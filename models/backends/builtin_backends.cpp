@@ -1,0 +1,46 @@
+#include "models/backends/builtin_backends.h"
+
+#include <string>
+#include <string_view>
+
+#include "models/backends/mamba2/mamba2_recurrent_backend.h"
+#include "models/backends/mamba_registry.h"
+
+namespace krait {
+namespace {
+
+using MakeBackend = std::unique_ptr<MambaBackend> (*)();
+
+/// A type and its default backend, which bears the type's own name. Null: the backend is not built yet; the type can be planned, and is
+/// refused by name when a model with it is started.
+struct BuiltinType {
+  std::string_view type;
+  MakeBackend make;
+};
+
+constexpr BuiltinType kBuiltinTypes[] = {
+    {mamba_types::kMamba1, nullptr},
+    {mamba_types::kMamba2, &make_mamba2_recurrent_backend},
+    {mamba_types::kShortConv, nullptr},
+    {mamba_types::kLinearAttention, nullptr},
+    {mamba_types::kGdnAttention, nullptr},
+    {mamba_types::kKdaAttention, nullptr},
+};
+
+void expect_new(const Status& status) {
+  if (!status.ok()) KRAIT_BUG(status.error().message);
+}
+
+}  // namespace
+
+void register_builtin_backends(MambaRegistry& registry) {
+  for (const BuiltinType& builtin : kBuiltinTypes) {
+    const std::string name(builtin.type);
+    expect_new(registry.register_type(name, name));
+    MambaBackendEntry entry{.name = name, .types = {name}, .make = nullptr};
+    if (builtin.make != nullptr) entry.make = builtin.make;
+    expect_new(registry.register_backend(std::move(entry)));
+  }
+}
+
+}  // namespace krait

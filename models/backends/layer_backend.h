@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/dtype.h"
+#include "models/backends/batch_layout.h"
+
+namespace krait {
+
+class Operations;
+class SelectiveStateUpdate;
+class Workspace;
+struct CacheGroup;
+
+/// What a backend can do. Start-up checks what the flags ask for against it; nothing is silently ignored.
+struct BackendCapabilities {
+  std::vector<std::string> platforms;  ///< empty: every platform that has the operations
+  std::vector<DType> state_dtypes;     ///< of recurrent states; empty for attention
+  bool exact_splits = false;           ///< cutting a prompt anywhere leaves every bit of the answer as it is
+  bool snapshots_inside_prefill = false;
+  bool drafts = false;
+  bool batch_invariant = false;
+  bool graph_capture = false;
+};
+
+/// Base of what a group's metadata builder builds for a step.
+struct LayerMetadata {
+  virtual ~LayerMetadata() = default;
+};
+
+/// Turns the step's layout into the metadata of one cache group. Called once a group and step.
+class MetadataBuilder {
+ public:
+  virtual ~MetadataBuilder() = default;
+  virtual std::unique_ptr<LayerMetadata> build(const BatchLayout& batch) = 0;
+};
+
+/// What a backend needs to compute, beside its layer's own arguments.
+struct BackendContext {
+  Operations* ops = nullptr;
+  Workspace* workspace = nullptr;
+  SelectiveStateUpdate* selective_state_update = nullptr;
+};
+
+/// How the layers of one kind are computed. Stateless and shared by all models of the process.
+class LayerBackend {
+ public:
+  virtual ~LayerBackend() = default;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  [[nodiscard]] virtual const BackendCapabilities& capabilities() const = 0;
+  /// Throws StartupError when the group cannot be served (a Mamba-2 group without a chunk size).
+  [[nodiscard]] virtual std::unique_ptr<MetadataBuilder> make_metadata_builder(const CacheGroup& group) const = 0;
+};
+
+/// A backend of recurrent layers. Each mamba type derives the interface of its own prefill and decode (`mamba2/mamba2_backend.h`).
+class MambaBackend : public LayerBackend {};
+
+}  // namespace krait

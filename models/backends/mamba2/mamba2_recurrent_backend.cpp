@@ -1,0 +1,107 @@
+#include "models/backends/mamba2/mamba2_recurrent_backend.h"
+
+#include "models/backends/selective_state_update.h"
+#include "models/layers/cache_group.h"
+#include "models/layers/workspace.h"
+
+namespace krait {
+namespace {
+
+/// x, B and C in the columns of the convolution's output.
+struct ConvolvedViews {
+  TensorView x;
+  TensorView b;
+  TensorView c;
+};
+
+ConvolvedViews convolve(const BackendContext& context, const SequenceBatch& batch, const Mamba2Parameters& parameters,
+                        const StateCacheView& state, const TensorView& xbc) {
+  const TensorView out = context.workspace->matrix(xbc.rows(), parameters.conv_dim());
+  context.ops->causal_conv1d({.x = xbc,
+                              .weight = parameters.conv_weight,
+                              .bias = parameters.conv_bias,
+                              .silu = true,
+                              .batch = batch,
+                              .state = state,
+                              .out = out});
+  const int inner = parameters.intermediate_size();
+  const int group_columns = parameters.groups * parameters.state_size;
+  return {.x = out.slice_columns(0, inner),
+          .b = out.slice_columns(inner, group_columns),
+          .c = out.slice_columns(inner + group_columns, group_columns)};
+}
+
+}  // namespace
+
+const BackendCapabilities& Mamba2RecurrentBackend::capabilities() const {
+  static const BackendCapabilities capabilities{
+      .platforms = {},
+      .state_dtypes = {DType::kFloat32, DType::kFloat16, DType::kBFloat16},
+      .exact_splits = true,
+      .snapshots_inside_prefill = false,
+      .drafts = false,
+      .batch_invariant = true,
+      .graph_capture = false,
+  };
+  return capabilities;
+}
+
+std::unique_ptr<MetadataBuilder> Mamba2RecurrentBackend::make_metadata_builder(const CacheGroup& group) const {
+  if (group.chunk_size < 1) {
+    throw StartupError("the model's config.json gives no chunk size (`mamba_chunk_size` or `chunk_size`) for its Mamba-2 "
+                       "layers; layer '" + group.layer_names.front() + "' needs one");
+  }
+  return std::make_unique<Mamba2MetadataBuilder>(group.chunk_size);
+}
+
+void Mamba2RecurrentBackend::prefill(const BackendContext& context, const Mamba2Metadata& metadata,
+                                     const Mamba2Parameters& parameters, const StateCacheView& state,
+                                     const Mamba2Activations& activations) const {
+  const SequenceBatch batch = metadata.prefill_batch();
+  const ConvolvedViews in = convolve(context, batch, parameters, state, activations.xbc);
+  context.ops->ssm_scan({.x = in.x,
+                         .b = in.b,
+                         .c = in.c,
+                         .dt = activations.dt,
+                         .a = parameters.a,
+                         .d = parameters.d,
+                         .dt_bias = parameters.dt_bias,
+                         .dt_min = parameters.dt_min,
+                         .dt_max = parameters.dt_max,
+                         .heads = parameters.heads,
+                         .head_dim = parameters.head_dim,
+                         .groups = parameters.groups,
+                         .state_size = parameters.state_size,
+                         .batch = batch,
+                         .state = state,
+                         .y = activations.y});
+}
+
+void Mamba2RecurrentBackend::decode(const BackendContext& context, const Mamba2Metadata& metadata,
+                                    const Mamba2Parameters& parameters, const StateCacheView& state,
+                                    const Mamba2Activations& activations) const {
+  const ConvolvedViews in = convolve(context, metadata.decode_batch(), parameters, state, activations.xbc);
+  SelectiveStateUpdateArgs args;
+  args.x = in.x;
+  args.dt = activations.dt;
+  args.b = in.b;
+  args.c = in.c;
+  args.a = parameters.a.as<const float>();
+  args.d = parameters.d.as<const float>();
+  args.dt_bias = parameters.dt_bias.as<const float>();
+  args.dt_min = parameters.dt_min;
+  args.dt_max = parameters.dt_max;
+  args.heads = parameters.heads;
+  args.head_dim = parameters.head_dim;
+  args.groups = parameters.groups;
+  args.state_size = parameters.state_size;
+  args.state_read = metadata.state_read_d();
+  args.state_write = metadata.state_write_d();
+  args.state = state;
+  args.y = activations.y;
+  context.selective_state_update->update(*context.ops, args);
+}
+
+std::unique_ptr<MambaBackend> make_mamba2_recurrent_backend() { return std::make_unique<Mamba2RecurrentBackend>(); }
+
+}  // namespace krait

@@ -1,0 +1,44 @@
+#include "models/layers/attention_layer_base.h"
+
+#include <algorithm>
+
+#include "kernels/result.h"
+#include "models/backends/mamba_registry.h"
+
+namespace krait {
+
+void AttentionLayerBase::set_cache_group(std::size_t spec, std::size_t group) {
+  groups_.resize(std::max(groups_.size(), spec + 1));
+  groups_[spec] = group;
+}
+
+void AttentionLayerBase::bind_cache(std::size_t spec, LayerCache cache) {
+  caches_.resize(std::max(caches_.size(), spec + 1));
+  caches_[spec] = cache;
+}
+
+MambaBase::MambaBase(std::string name, const LayerContext& context)
+    : AttentionLayerBase(std::move(name)), context_(context) {}
+
+std::vector<CacheSpec> MambaBase::cache_specs() const {
+  const MambaType type = value_or_throw(MambaRegistry::instance().type(mamba_type_name()));
+  return {MambaSpec{.type = type, .tensors = state_tensors()}};
+}
+
+const LayerBackend* MambaBase::get_attn_backend() const {
+  const MambaType type = value_or_throw(MambaRegistry::instance().type(mamba_type_name()));
+  std::optional<std::string_view> choice;
+  const auto explicit_choice = context_.mamba.attention_backends.find(std::string(type.name()));
+  if (explicit_choice != context_.mamba.attention_backends.end()) choice = explicit_choice->second;
+  const MambaBackend* backend = value_or_throw(select_mamba_backend(type, context_.platform, choice));
+  const auto& dtypes = backend->capabilities().state_dtypes;
+  if (!dtypes.empty() && std::find(dtypes.begin(), dtypes.end(), context_.ssm_dtype()) == dtypes.end()) {
+    std::string valid;
+    for (const DType dtype : dtypes) valid += (valid.empty() ? "" : ", ") + std::string(dtype_name(dtype));
+    throw StartupError("mamba backend '" + std::string(backend->name()) + "' cannot keep SSM states as " +
+                       std::string(dtype_name(context_.ssm_dtype())) + ". Valid for --mamba-ssm-cache-dtype: " + valid);
+  }
+  return backend;
+}
+
+}  // namespace krait

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kernels/operations.h"
+#include "models/backends/layer_backend.h"
+#include "models/layers/cache_spec.h"
+#include "models/layers/forward_context.h"
+#include "models/layers/layer_context.h"
+
+namespace krait {
+
+/// The part of a cache pool that belongs to one layer and spec.
+using LayerCache = std::variant<std::monostate, KvCacheView, StateCacheView>;
+
+/// The common root of every layer that keeps something of the past: attention of all kinds, and the recurrent mixers. Says what it
+/// keeps (`cache_specs`), who computes it (`get_attn_backend`), and is bound to its caches once, by the runner.
+class AttentionLayerBase {
+ public:
+  explicit AttentionLayerBase(std::string name) : name_(std::move(name)) {}
+  virtual ~AttentionLayerBase() = default;
+  AttentionLayerBase(const AttentionLayerBase&) = delete;
+  AttentionLayerBase& operator=(const AttentionLayerBase&) = delete;
+
+  /// Unique in a model, for example "model.layers.3.mamba".
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] virtual std::vector<CacheSpec> cache_specs() const = 0;
+  /// Throws StartupError with what was asked and what is valid.
+  [[nodiscard]] virtual const LayerBackend* get_attn_backend() const = 0;
+  /// Tokens of a scan's chunk, for the metadata; 0 where the layer has none.
+  [[nodiscard]] virtual int chunk_size() const { return 0; }
+
+  /// What the layer will call from now on: its own `get_attn_backend()`, asked once when groups are formed. Throws StartupError when
+  /// the backend does not implement the interface of the layer's kind.
+  virtual void bind_backend(const LayerBackend* backend) { backend_ = backend; }
+  void set_cache_group(std::size_t spec, std::size_t group);
+  void bind_cache(std::size_t spec, LayerCache cache);
+
+ protected:
+  template <typename Metadata>
+  [[nodiscard]] const Metadata& metadata(const ForwardContext& context, std::size_t spec = 0) const {
+    return static_cast<const Metadata&>(*context.group_metadata[groups_[spec]]);
+  }
+  [[nodiscard]] const LayerCache& cache(std::size_t spec = 0) const { return caches_[spec]; }
+  template <typename Backend>
+  [[nodiscard]] const Backend& bound_backend() const {
+    return static_cast<const Backend&>(*backend_);
+  }
+
+ private:
+  std::string name_;
+  const LayerBackend* backend_ = nullptr;
+  std::vector<std::size_t> groups_;
+  std::vector<LayerCache> caches_;
+};
+
+/// The root of the recurrent mixers: one rule for choosing a backend, one slot a request.
+class MambaBase : public AttentionLayerBase {
+ public:
+  MambaBase(std::string name, const LayerContext& context);
+
+  /// The layer's type by its registered name; a layer never names its backend.
+  [[nodiscard]] virtual std::string_view mamba_type_name() const = 0;
+  /// The tensors of one request's state (this rank's share).
+  [[nodiscard]] virtual std::vector<StateTensorSpec> state_tensors() const = 0;
+
+  [[nodiscard]] std::vector<CacheSpec> cache_specs() const final;
+  /// `select_mamba_backend(type, platform, explicit choice)`, checked against the state dtype.
+  [[nodiscard]] const LayerBackend* get_attn_backend() const final;
+
+ protected:
+  [[nodiscard]] const LayerContext& context() const { return context_; }
+
+ private:
+  LayerContext context_;
+};
+
+}  // namespace krait

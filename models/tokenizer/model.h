@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "models/tokenizer/load_context.h"
+#include "models/tokenizer/tokenizer_file.h"
+
+namespace krait {
+
+/// The vocabulary and how a piece of text becomes tokens of it. Immutable but for caches; thread-safe.
+class TokenizerModel {
+ public:
+  virtual ~TokenizerModel() = default;
+  /// Appends the tokens of one piece (valid UTF-8, not empty).
+  virtual void tokenize(std::string_view piece, std::vector<std::int32_t>& out) const = 0;
+  [[nodiscard]] virtual const Vocabulary& vocabulary() const = 0;
+};
+
+/// Of tokenizer.json's `model`: BPE. Takes the vocabulary and the merges out of `file`. Throws StartupError.
+std::unique_ptr<TokenizerModel> make_model(TokenizerFile& file, const LoadContext& context);
+
+/// The factory for "BPE" only.
+std::unique_ptr<TokenizerModel> make_bpe_model(TokenizerFile& file, const LoadContext& context);
+
+}  // namespace krait

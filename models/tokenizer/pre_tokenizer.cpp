@@ -1,0 +1,40 @@
+#include "models/tokenizer/pre_tokenizer.h"
+
+namespace krait {
+namespace {
+
+class SequencePreTokenizer : public PreTokenizer {
+ public:
+  explicit SequencePreTokenizer(std::vector<std::unique_ptr<PreTokenizer>> steps) : steps_(std::move(steps)) {}
+  Status apply(PreTokenizedText& text) const override {
+    for (const auto& step : steps_) {
+      if (Status status = step->apply(text); !status.ok()) return status;
+    }
+    return ok_status();
+  }
+
+ private:
+  std::vector<std::unique_ptr<PreTokenizer>> steps_;
+};
+
+std::unique_ptr<PreTokenizer> make_sequence(const nlohmann::json& description, const LoadContext& context) {
+  std::vector<std::unique_ptr<PreTokenizer>> steps;
+  for (const auto& step : context.required_array(description, "pre_tokenizer", "pretokenizers")) {
+    if (auto pre_tokenizer = make_pre_tokenizer(step, context)) steps.push_back(std::move(pre_tokenizer));
+  }
+  return std::make_unique<SequencePreTokenizer>(std::move(steps));
+}
+
+}  // namespace
+
+std::unique_ptr<PreTokenizer> make_pre_tokenizer(const nlohmann::json& description, const LoadContext& context) {
+  if (description.is_null()) return nullptr;
+  const std::string type = context.component_type(description, "pre_tokenizer");
+  if (type == "Sequence") return make_sequence(description, context);
+  if (type == "Split") return make_split_pre_tokenizer(description, context);
+  if (type == "ByteLevel") return make_byte_level_pre_tokenizer(description, context);
+  if (type == "Digits" || type == "Punctuation") return make_character_class_pre_tokenizer(description, context);
+  context.unknown_type("pre_tokenizer", type);
+}
+
+}  // namespace krait

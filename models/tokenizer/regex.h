@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/result.h"
+#include "models/tokenizer/load_context.h"
+
+struct re_pattern_buffer;
+
+namespace krait {
+
+/// A half-open range of bytes.
+struct Span {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+/// A regular expression in Oniguruma's Ruby syntax over UTF-8, which is what the reference compiles patterns with.
+/// Immutable; searching is thread-safe.
+class Regex {
+ public:
+  /// Throws StartupError with Oniguruma's own message.
+  Regex(const std::string& pattern, const LoadContext& context);
+
+  /// Appends all matches, left to right, without overlap. Fails when a match takes absurdly many steps.
+  Status find_all(std::string_view text, std::vector<Span>& out) const;
+
+ private:
+  struct Free {
+    void operator()(re_pattern_buffer* compiled) const;
+  };
+  std::unique_ptr<re_pattern_buffer, Free> compiled_;
+};
+
+}  // namespace krait

@@ -1,0 +1,53 @@
+# Shared by the scripts of this folder; sourced, never run.
+
+# The repository's root; every script works from there.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "${root}" || exit 1
+
+say() { echo "==> $*"; }
+
+# stage NAME COMMAND...: runs the command and keeps its time and result for stage_table. Returns the command's status.
+stage_names=()
+stage_results=()
+stage_seconds=()
+stage() {
+  local name=$1 start=${SECONDS} status=0
+  shift
+  say "${name}"
+  # A child with its own -e: a failure in the middle of a function ends it, also where stage itself stands in a condition.
+  set +e
+  (
+    set -e
+    "$@"
+  )
+  status=$?
+  set -e
+  stage_names+=("${name}")
+  stage_seconds+=($((SECONDS - start)))
+  if ((status == 0)); then stage_results+=(ok); else stage_results+=("FAILED (${status})"); fi
+  return "${status}"
+}
+
+stage_table() {
+  local i
+  echo
+  printf '%-28s %8s  %s\n' stage seconds result
+  for i in "${!stage_names[@]}"; do
+    printf '%-28s %8d  %s\n' "${stage_names[i]}" "${stage_seconds[i]}" "${stage_results[i]}"
+  done
+  echo
+}
+
+# build PRESET [TARGET...]: configures once, then builds. Output only where something is wrong, or when it is a terminal.
+build() {
+  local preset=$1 log
+  shift
+  log=$(mktemp)
+  if ! cmake --preset "${preset}" >"${log}" 2>&1; then
+    cat "${log}" >&2
+    rm -f "${log}"
+    return 1
+  fi
+  rm -f "${log}"
+  NINJA_STATUS='[%f/%t, %es] ' cmake --build --preset "${preset}" ${1:+--target "$@"}
+}

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "server/chat/jinja/value.h"
+
+namespace krait::server::jinja {
+
+/// The arguments of Python's json.dumps that templates use.
+struct JsonStyle {
+  bool ensure_ascii = false;
+  bool sort_keys = false;
+  std::optional<std::string> indent;  ///< what one level is indented by; without it all on one line
+  std::string item_separator = ", ";
+  std::string key_separator = ": ";
+};
+
+/// What json.dumps writes; fails for values that are not JSON.
+std::string to_json(const Value& value, const JsonStyle& style);
+
+}  // namespace krait::server::jinja

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <ctime>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/chat/jinja/value.h"
+
+namespace krait::server::jinja {
+
+/// The state of one rendering: variables, output, and what has been used of the limits. One thread.
+class RenderContext {
+ public:
+  /// `globals` (a dict) are the variables that the caller passes, seen where no scope has the name.
+  RenderContext(Value globals, std::time_t now);
+
+  [[nodiscard]] std::time_t now() const { return now_; }
+  [[nodiscard]] int line() const { return line_; }
+
+  /// A variable, or undefined.
+  [[nodiscard]] Value lookup(const std::string& name) const;
+  /// Sets a variable of the innermost scope.
+  void assign(const std::string& name, Value value);
+
+  /// The caller keeps `object` no longer than the rendering lasts.
+  template <typename T, typename... Arguments>
+  T* make_object(Arguments&&... arguments) {
+    auto object = std::make_unique<T>(std::forward<Arguments>(arguments)...);
+    T* pointer = object.get();
+    objects_.push_back(std::move(object));
+    return pointer;
+  }
+
+  void write(std::string_view text);
+  /// What was written; the context is done.
+  std::string take_output() { return std::move(*output_); }
+
+  /// Counts memory that a value takes; fails past the limits. Called before the value is made.
+  void charge(std::size_t bytes);
+  /// The same for a string.
+  void charge_text(std::size_t bytes);
+
+ private:
+  friend class Step;
+  friend class Scope;
+  friend class MacroScope;
+  friend class Capture;
+  using Variables = std::vector<std::pair<std::string, Value>>;
+
+  Value globals_;
+  std::time_t now_;
+  std::vector<Variables> scopes_;
+  std::vector<std::unique_ptr<Object>> objects_;
+  std::string main_output_;
+  std::string* output_ = &main_output_;
+  int line_ = 0;
+  int depth_ = 0;
+  std::size_t steps_ = 0;
+  std::size_t allocated_ = 0;
+};
+
+/// The evaluation of one node: a step, one level deeper.
+class Step {
+ public:
+  Step(RenderContext& context, int line);
+  ~Step() { --context_.depth_; }
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+
+ private:
+  RenderContext& context_;
+};
+
+/// A scope of variables inside the current one.
+class Scope {
+ public:
+  explicit Scope(RenderContext& context) : context_(context) { context_.scopes_.emplace_back(); }
+  ~Scope() { context_.scopes_.pop_back(); }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+ private:
+  RenderContext& context_;
+};
+
+/// The scope of a macro's body, which sees the template's own variables but none of its caller's.
+class MacroScope {
+ public:
+  explicit MacroScope(RenderContext& context);
+  ~MacroScope();
+  MacroScope(const MacroScope&) = delete;
+  MacroScope& operator=(const MacroScope&) = delete;
+
+ private:
+  RenderContext& context_;
+  std::vector<RenderContext::Variables> callers_;  ///< the scopes put aside
+};
+
+/// Collects what is written while it lives.
+class Capture {
+ public:
+  explicit Capture(RenderContext& context) : context_(context), outer_(context.output_) { context.output_ = &text_; }
+  ~Capture() { context_.output_ = outer_; }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+  std::string take() { return std::move(text_); }
+
+ private:
+  RenderContext& context_;
+  std::string* outer_;
+  std::string text_;
+};
+
+}  // namespace krait::server::jinja

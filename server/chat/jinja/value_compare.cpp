@@ -1,0 +1,81 @@
+#include <algorithm>
+
+#include "server/chat/jinja/error.h"
+#include "server/chat/jinja/value.h"
+
+namespace krait::server::jinja {
+namespace {
+
+bool equal_sequences(const Sequence& left, const Sequence& right) {
+  if (&left == &right) return true;
+  return left.kind == right.kind && std::equal(left.items.begin(), left.items.end(), right.items.begin(), right.items.end(), equals);
+}
+
+bool equal_dicts(const Dict& left, const Dict& right) {
+  if (left.items.size() != right.items.size()) return false;
+  return std::all_of(left.items.begin(), left.items.end(), [&right](const auto& item) {
+    const Value* other = right.find(item.first);
+    return other != nullptr && equals(item.second, *other);
+  });
+}
+
+bool equal_numbers(const Value& left, const Value& right) {
+  if (left.is_float() || right.is_float()) return left.number() == right.number();
+  return left.integer() == right.integer();
+}
+
+bool less_sequences(const Sequence& left, const Sequence& right) {
+  const std::size_t common = std::min(left.items.size(), right.items.size());
+  for (std::size_t i = 0; i < common; ++i) {
+    if (!equals(left.items[i], right.items[i])) return less(left.items[i], right.items[i]);
+  }
+  return left.items.size() < right.items.size();
+}
+
+}  // namespace
+
+bool equals(const Value& left, const Value& right) {
+  if (left.is_number() && right.is_number()) return equal_numbers(left, right);
+  if (left.data().index() != right.data().index()) return false;
+  if (const std::string* text = left.string()) return *text == *right.string();
+  if (const Sequence* sequence = left.sequence()) return equal_sequences(*sequence, *right.sequence());
+  if (const Dict* dict = left.dict()) return equal_dicts(*dict, *right.dict());
+  if (left.is_undefined() || left.is_none()) return true;
+  return left.object() == right.object() && left.callable() == right.callable();
+}
+
+bool less(const Value& left, const Value& right) {
+  require_defined(left);
+  require_defined(right);
+  if (left.is_number() && right.is_number()) {
+    if (left.is_float() || right.is_float()) return left.number() < right.number();
+    return left.integer() < right.integer();
+  }
+  if (left.string() != nullptr && right.string() != nullptr) return *left.string() < *right.string();
+  const Sequence* a = left.sequence();
+  const Sequence* b = right.sequence();
+  const bool ordered = a != nullptr && b != nullptr && a->kind == b->kind &&
+                       (a->kind == SequenceKind::kList || a->kind == SequenceKind::kTuple);
+  if (ordered) return less_sequences(*a, *b);
+  render_error("'<' not supported between instances of '" + std::string(type_name(left)) + "' and '" +
+               std::string(type_name(right)) + "'");
+}
+
+bool contains(const Value& haystack, const Value& needle) {
+  if (const std::string* text = haystack.string()) {
+    if (needle.string() == nullptr) {
+      require_defined(needle);
+      render_error("'in <string>' requires string as left operand, not " + std::string(type_name(needle)));
+    }
+    return text->find(*needle.string()) != std::string::npos;
+  }
+  if (const Dict* dict = haystack.dict()) return dict->find(needle) != nullptr;
+  if (haystack.is_undefined()) return false;
+  if (haystack.sequence() == nullptr) {
+    render_error("argument of type '" + std::string(type_name(haystack)) + "' is not iterable");
+  }
+  const std::vector<Value> items = iterate(haystack);
+  return std::any_of(items.begin(), items.end(), [&needle](const Value& item) { return equals(item, needle); });
+}
+
+}  // namespace krait::server::jinja

@@ -1,0 +1,105 @@
+#include <utf8proc.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "models/tokenizer/utf8.h"
+#include "server/chat/jinja/error.h"
+#include "server/chat/jinja/value.h"
+
+namespace krait::server::jinja {
+namespace {
+
+/// Whether repr() shows the character itself.
+bool is_printable(char32_t c) {
+  const auto kind = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  if (c == ' ') return true;
+  return kind != UTF8PROC_CATEGORY_CN && (kind < UTF8PROC_CATEGORY_ZS || kind > UTF8PROC_CATEGORY_CO);
+}
+
+void append_hex(char32_t c, std::string& out) {
+  const int digits = c < 0x100 ? 2 : (c < 0x10000 ? 4 : 8);
+  out += digits == 2 ? "\\x" : (digits == 4 ? "\\u" : "\\U");
+  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out.push_back("0123456789abcdef"[(c >> shift) & 0xF]);
+}
+
+std::string quoted(const std::string& text) {
+  const bool only_single = text.find('\'') != std::string::npos && text.find('"') == std::string::npos;
+  const char quote = only_single ? '"' : '\'';
+  std::string out(1, quote);
+  for (std::size_t pos = 0; pos < text.size();) {
+    const char32_t c = next_code_point(text, pos);
+    if (c == static_cast<char32_t>(quote) || c == '\\') {
+      out.push_back('\\');
+      out.push_back(static_cast<char>(c));
+    } else if (c == '\n' || c == '\r' || c == '\t') {
+      out += c == '\n' ? "\\n" : (c == '\r' ? "\\r" : "\\t");
+    } else if (is_printable(c)) {
+      append_code_point(c, out);
+    } else {
+      append_hex(c, out);
+    }
+  }
+  out.push_back(quote);
+  return out;
+}
+
+std::string sequence_repr(const Sequence& sequence) {
+  const bool tuple = sequence.kind == SequenceKind::kTuple;
+  std::string out(1, tuple ? '(' : '[');
+  for (std::size_t i = 0; i < sequence.items.size(); ++i) {
+    if (i > 0) out += ", ";
+    out += to_repr(sequence.items[i]);
+  }
+  if (tuple && sequence.items.size() == 1) out.push_back(',');
+  out.push_back(tuple ? ')' : ']');
+  return out;
+}
+
+std::string dict_repr(const Dict& dict) {
+  std::string out = "{";
+  for (std::size_t i = 0; i < dict.items.size(); ++i) {
+    if (i > 0) out += ", ";
+    out += to_repr(dict.items[i].first) + ": " + to_repr(dict.items[i].second);
+  }
+  return out + "}";
+}
+
+}  // namespace
+
+std::string float_text(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
+  std::array<char, 64> buffer{};
+  const auto written = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific);
+  const std::string text(buffer.data(), written.ptr);
+  const int exponent = std::stoi(text.substr(text.find('e') + 1));
+  if (exponent < -4 || exponent >= 16) return text;
+  const auto fixed = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
+  std::string plain(buffer.data(), fixed.ptr);
+  return plain.find('.') == std::string::npos ? plain + ".0" : plain;
+}
+
+std::string to_text(const Value& value) {
+  if (value.is_undefined()) return {};
+  if (const std::string* text = value.string()) return *text;
+  return to_repr(value);
+}
+
+std::string to_repr(const Value& value) {
+  if (value.is_undefined()) return "Undefined";
+  if (value.is_none()) return "None";
+  if (value.is_bool()) return value.integer() != 0 ? "True" : "False";
+  if (value.is_integer()) return std::to_string(value.integer());
+  if (value.is_float()) return float_text(value.number());
+  if (const std::string* text = value.string()) return quoted(*text);
+  if (const Dict* dict = value.dict()) return dict_repr(*dict);
+  const Sequence* sequence = value.sequence();
+  if (sequence != nullptr && (sequence->kind == SequenceKind::kList || sequence->kind == SequenceKind::kTuple)) {
+    return sequence_repr(*sequence);
+  }
+  render_error("a value of type '" + std::string(type_name(value)) + "' cannot be turned into text");
+}
+
+}  // namespace krait::server::jinja

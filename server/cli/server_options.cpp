@@ -1,0 +1,59 @@
+#include "server/cli/server_options.h"
+
+#include "server/cli/sizes.h"
+
+namespace krait::server {
+namespace {
+
+int as_int(const OptionValues& values, std::string_view name) { return static_cast<int>(values.integer(name).value_or(0)); }
+
+/// "auto" is nullopt.
+std::optional<DType> as_dtype(const OptionValues& values, std::string_view name) {
+  return parse_dtype(values.text(name).value_or("auto"));
+}
+
+MambaConfig make_mamba_config(const OptionValues& values) {
+  MambaConfig config;
+  config.backend = values.text("mamba-backend").value_or("native");
+  config.enable_stochastic_rounding = values.flag("enable-mamba-cache-stochastic-rounding");
+  config.stochastic_rounding_philox_rounds = as_int(values, "mamba-cache-philox-rounds");
+  config.ssm_cache_dtype = as_dtype(values, "mamba-ssm-cache-dtype");
+  config.conv_cache_dtype = as_dtype(values, "mamba-cache-dtype");
+  for (const std::string& pair : values.list("mamba-attention-backend")) {
+    const std::size_t equals = pair.find('=');
+    config.attention_backends[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  return config;
+}
+
+}  // namespace
+
+ServerOptions make_server_options(const OptionValues& values) {
+  ServerOptions options;
+  options.host = values.text("host").value_or("");
+  options.port = static_cast<std::uint16_t>(as_int(values, "port"));
+  options.grpc_port = static_cast<std::uint16_t>(as_int(values, "grpc-port"));
+  options.served_model_name = values.text("served-model-name").value_or("");
+  options.api_key = values.text("api-key").value_or("");
+  options.drain_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(values.number("drain-timeout").value_or(0) * 1000));
+  options.max_body_size = parse_byte_size(values.text("max-body-size").value_or("")).value_or(0);
+  return options;
+}
+
+LoadOptions make_load_options(const OptionValues& values, const std::string& model_path) {
+  LoadOptions options;
+  options.model_path = model_path;
+  options.threads = as_int(values, "threads");
+  options.cpu_isa = values.text("cpu-isa").value_or("auto");
+  options.compute_dtype = as_dtype(values, "compute-dtype");
+  options.mamba = make_mamba_config(values);
+  options.cache_memory = parse_cache_memory(values.text("cache-memory").value_or("")).value_or(CacheMemory{});
+  options.block_size = as_int(values, "block-size");
+  options.max_num_seqs = as_int(values, "max-num-seqs");
+  options.max_num_batched_tokens = as_int(values, "max-num-batched-tokens");
+  options.max_queue = as_int(values, "max-queue");
+  if (const auto limit = values.integer("max-model-len")) options.max_model_len = static_cast<int>(*limit);
+  return options;
+}
+
+}  // namespace krait::server

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "engine/serving_model.h"
+#include "server/cli/option_values.h"
+
+namespace krait::server {
+
+/// The options of `krait serve` that are not the model's.
+struct ServerOptions {
+  std::string host;
+  std::uint16_t port = 0;
+  std::uint16_t grpc_port = 0;  ///< 0: off
+  std::string served_model_name;  ///< empty: as the model was given
+  std::string api_key;            ///< empty: none asked for
+  std::chrono::milliseconds drain_timeout{0};
+  std::size_t max_body_size = 0;
+};
+
+ServerOptions make_server_options(const OptionValues& values);
+/// `model_path` is a folder already (see `hub.h`).
+LoadOptions make_load_options(const OptionValues& values, const std::string& model_path);
+
+}  // namespace krait::server

@@ -1,0 +1,93 @@
+#include "server/metrics/engine_metrics.h"
+
+#include <array>
+#include <utility>
+
+namespace krait::server {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+struct EngineMetric {
+  const char* name;
+  const char* help;
+  MetricType type;
+  double (*read)(const EngineStats&);
+  const char* finished_reason = nullptr;  ///< a second label; rows of one name stand together
+};
+
+double as_double(std::int64_t value) { return static_cast<double>(value); }
+
+double cache_usage(const EngineStats& stats) {
+  if (stats.cache_bytes_total == 0) return 0;
+  return static_cast<double>(stats.cache_bytes_used) / static_cast<double>(stats.cache_bytes_total);
+}
+
+constexpr const char* kSuccess = "krait:request_success_total";
+constexpr const char* kSuccessHelp = "Requests that ended, by reason.";
+
+const std::array kEngineMetrics = {
+    EngineMetric{"krait:num_requests_running", "Requests in the running batch.", MetricType::Gauge,
+                 [](const EngineStats& s) { return as_double(s.requests_running); }},
+    EngineMetric{"krait:num_requests_waiting", "Requests in the waiting queue.", MetricType::Gauge,
+                 [](const EngineStats& s) { return as_double(s.requests_waiting); }},
+    EngineMetric{"krait:kv_cache_usage_perc", "Share of the cache budget in use, 0 to 1 (KV pages and states).",
+                 MetricType::Gauge, cache_usage},
+    EngineMetric{"krait:state_slots_used", "Recurrent-state slots in use.", MetricType::Gauge,
+                 [](const EngineStats& s) { return as_double(s.state_slots_used); }},
+    EngineMetric{"krait:kv_pages_used", "KV pages in use.", MetricType::Gauge,
+                 [](const EngineStats& s) { return as_double(s.kv_pages_used); }},
+    EngineMetric{"krait:num_preemptions_total", "Requests that lost their memory and are computed again.",
+                 MetricType::Counter, [](const EngineStats& s) { return as_double(s.preemptions_total); }},
+    EngineMetric{"krait:prompt_tokens_total", "Tokens of prompts, once a request.", MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.prompt_tokens_total); }},
+    EngineMetric{"krait:generation_tokens_total", "Tokens generated.", MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.generation_tokens_total); }},
+    EngineMetric{"krait:computed_tokens_total", "Tokens that went through the model, recomputed ones included.",
+                 MetricType::Counter, [](const EngineStats& s) { return as_double(s.computed_tokens_total); }},
+    EngineMetric{"krait:steps_total", "Steps of the engine.", MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.steps_total); }},
+    EngineMetric{"krait:mixed_steps_total", "Steps with decodes and prefill pieces together.", MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.mixed_steps_total); }},
+    EngineMetric{kSuccess, kSuccessHelp, MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.requests_finished_stop); }, "stop"},
+    EngineMetric{kSuccess, kSuccessHelp, MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.requests_finished_length); }, "length"},
+    EngineMetric{kSuccess, kSuccessHelp, MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.requests_finished_abort); }, "abort"},
+    EngineMetric{kSuccess, kSuccessHelp, MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.requests_finished_error); }, "error"},
+};
+
+ClientMetric make_metric(const EngineMetric& row, const std::string& model, const EngineStats& stats) {
+  ClientMetric metric;
+  if (row.finished_reason != nullptr) metric.label.push_back({"finished_reason", row.finished_reason});
+  metric.label.push_back({"model_name", model});
+  const double value = row.read(stats);
+  if (row.type == MetricType::Gauge) metric.gauge.value = value;
+  else metric.counter.value = value;
+  return metric;
+}
+
+}  // namespace
+
+std::vector<MetricFamily> collect_engine_metrics(const std::vector<MetricsSource>& sources) {
+  std::vector<std::pair<std::string, EngineStats>> stats;
+  for (const MetricsSource& source : sources) stats.emplace_back(source.model_name, source.stats());
+  std::vector<MetricFamily> families;
+  for (const EngineMetric& row : kEngineMetrics) {
+    if (families.empty() || families.back().name != row.name) {
+      MetricFamily family;
+      family.name = row.name;
+      family.help = row.help;
+      family.type = row.type;
+      families.push_back(std::move(family));
+    }
+    for (const auto& [model, values] : stats) families.back().metric.push_back(make_metric(row, model, values));
+  }
+  return families;
+}
+
+}  // namespace krait::server

@@ -1,0 +1,167 @@
+#include "server/openai/responses.h"
+
+#include <utility>
+
+#include "server/openai/json_text.h"
+#include "server/openai/logprobs_json.h"
+#include "server/service/error_mapping.h"
+
+namespace krait::server {
+namespace {
+
+using nlohmann::json;
+
+json head_json(const ResponseHead& head, const char* object) {
+  return {{"id", head.id}, {"object", object}, {"created", head.created}, {"model", head.model}};
+}
+
+const char* finish_name(FinishReason reason) { return reason == FinishReason::kLength ? "length" : "stop"; }
+
+json logprobs_json(const ResponseHead& head, const std::vector<OutputToken>& tokens) {
+  if (!head.logprobs) return nullptr;
+  return head.kind == ApiKind::kChat ? chat_logprobs(tokens) : completion_logprobs(tokens);
+}
+
+json ids_json(const std::vector<OutputToken>& tokens) {
+  json ids = json::array();
+  for (const OutputToken& token : tokens) ids.push_back(token.chosen.id);
+  return ids;
+}
+
+/// vLLM's `stop_reason`: the stop string or the id of the stop token; null at the model's own end or at the limit.
+json stop_reason_json(const ChoiceFinished& finished) {
+  if (finished.stop_string.has_value()) return *finished.stop_string;
+  if (finished.stop_token.has_value()) return *finished.stop_token;
+  return nullptr;
+}
+
+}  // namespace
+
+std::string error_body(const Error& error) {
+  const ErrorMapping& mapping = error_mapping(error.code);
+  json object = {{"message", error.message}, {"type", mapping.openai_type}, {"param", nullptr}, {"code", nullptr}};
+  if (!error.field.empty()) object["param"] = error.field;
+  if (!mapping.openai_code.empty()) object["code"] = mapping.openai_code;
+  return dump_json({{"error", std::move(object)}});
+}
+
+std::string error_body(const std::string& message, const std::string& type, const std::string& code) {
+  return dump_json({{"error", {{"message", message}, {"type", type}, {"param", nullptr}, {"code", code}}}});
+}
+
+json usage_json(const Usage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+}
+
+json model_json(const ServedModel& model) {
+  return {{"id", model.name},
+          {"object", "model"},
+          {"created", model.created},
+          {"owned_by", "krait"},
+          {"max_model_len", model.limits.max_model_len}};
+}
+
+json model_list_json(const std::vector<ServedModel>& models) {
+  json data = json::array();
+  for (const ServedModel& model : models) data.push_back(model_json(model));
+  return {{"object", "list"}, {"data", std::move(data)}};
+}
+
+ResponseBuilder::Choice& ResponseBuilder::choice(int index) {
+  const auto at = static_cast<std::size_t>(index);
+  if (at >= choices_.size()) choices_.resize(at + 1);
+  return choices_[at];
+}
+
+void ResponseBuilder::add(const Delta& delta) {
+  Choice& to = choice(delta.index);
+  to.text += delta.text;
+  to.tokens.insert(to.tokens.end(), delta.tokens.begin(), delta.tokens.end());
+}
+
+void ResponseBuilder::add(const ChoiceFinished& finished) { choice(finished.index).finished = finished; }
+
+json ResponseBuilder::choice_json(const Choice& choice, std::size_t index) const {
+  json out = {{"index", index}, {"logprobs", logprobs_json(head_, choice.tokens)}};
+  const ChoiceFinished finished = choice.finished.value_or(ChoiceFinished{});
+  out["finish_reason"] = finish_name(finished.reason);
+  out["stop_reason"] = stop_reason_json(finished);
+  if (head_.kind == ApiKind::kChat) out["message"] = {{"role", "assistant"}, {"content", choice.text}};
+  else out["text"] = choice.text;
+  if (head_.return_token_ids) out["token_ids"] = ids_json(choice.tokens);
+  return out;
+}
+
+std::string ResponseBuilder::body(const Usage& usage) const {
+  json out = head_json(head_, head_.kind == ApiKind::kChat ? "chat.completion" : "text_completion");
+  out["choices"] = json::array();
+  for (std::size_t i = 0; i < choices_.size(); ++i) out["choices"].push_back(choice_json(choices_[i], i));
+  out["usage"] = usage_json(usage);
+  return dump_json(out);
+}
+
+std::string sse_frame(const std::string& data) { return "data: " + data + "\n\n"; }
+
+std::string StreamFormatter::frame(json choice) {
+  json chunk = head_json(head_, head_.kind == ApiKind::kChat ? "chat.completion.chunk" : "text_completion");
+  chunk["choices"] = json::array({std::move(choice)});
+  if (head_.include_usage) chunk["usage"] = nullptr;  // the API's form: null in every chunk but the last
+  return sse_frame(dump_json(chunk));
+}
+
+std::string StreamFormatter::first_chunk(int index) {
+  const auto at = static_cast<std::size_t>(index);
+  if (at >= begun_.size()) begun_.resize(at + 1, false);
+  if (head_.kind != ApiKind::kChat || begun_[at]) return {};
+  begun_[at] = true;
+  return frame({{"index", index},
+                {"delta", {{"role", "assistant"}, {"content", ""}}},
+                {"logprobs", nullptr},
+                {"finish_reason", nullptr}});
+}
+
+std::string StreamFormatter::format(const Delta& delta) {
+  std::string out = first_chunk(delta.index);
+  const bool has_tokens = (head_.logprobs || head_.return_token_ids) && !delta.tokens.empty();
+  if (delta.text.empty() && !has_tokens) return out;
+  json choice = {{"index", delta.index}, {"logprobs", logprobs_json(head_, delta.tokens)}, {"finish_reason", nullptr}};
+  if (head_.kind == ApiKind::kChat) choice["delta"] = {{"content", delta.text}};
+  else choice["text"] = delta.text;
+  if (head_.return_token_ids) choice["token_ids"] = ids_json(delta.tokens);
+  return out + frame(std::move(choice));
+}
+
+std::string StreamFormatter::format(const ChoiceFinished& finished) {
+  std::string out = first_chunk(finished.index);
+  json choice = {{"index", finished.index},
+                 {"logprobs", nullptr},
+                 {"finish_reason", finish_name(finished.reason)},
+                 {"stop_reason", stop_reason_json(finished)}};
+  if (head_.kind == ApiKind::kChat) choice["delta"] = json::object();
+  else choice["text"] = "";
+  return out + frame(std::move(choice));
+}
+
+std::string StreamFormatter::format(const Completed& completed) {
+  std::string out;
+  if (head_.include_usage) {
+    json chunk = head_json(head_, head_.kind == ApiKind::kChat ? "chat.completion.chunk" : "text_completion");
+    chunk["choices"] = json::array();
+    chunk["usage"] = usage_json(completed.usage);
+    out = sse_frame(dump_json(chunk));
+  }
+  return out + sse_frame("[DONE]");
+}
+
+std::string StreamFormatter::frames(const GenerationEvent& event) {
+  if (const auto* delta = std::get_if<Delta>(&event)) return format(*delta);
+  if (const auto* finished = std::get_if<ChoiceFinished>(&event)) return format(*finished);
+  if (const auto* completed = std::get_if<Completed>(&event)) return format(*completed);
+  if (const auto* error = std::get_if<Error>(&event)) return sse_frame(error_body(*error)) + sse_frame("[DONE]");
+  return {};
+}
+
+}  // namespace krait::server

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace krait::server {
+
+/// One prompt: text (encoded with the tokenizer's special tokens), or ids as they are.
+using Prompt = std::variant<std::string, std::vector<std::int32_t>>;
+
+/// A conversation for the model's chat template.
+struct ChatInput {
+  nlohmann::json messages;  ///< an array of {"role", "content", …}; content is a string
+  bool add_generation_prompt = true;
+  nlohmann::json kwargs = nlohmann::json::object();  ///< chat_template_kwargs
+};
+
+/// Sampling as callers state it; unset means the default. Types are checked at the edges, ranges in `validation.h`.
+struct SamplingOptions {
+  std::optional<double> temperature;
+  std::optional<std::int64_t> top_k;  ///< 0 or -1: off
+  std::optional<double> top_p;
+  std::optional<double> min_p;
+  std::optional<double> repetition_penalty;
+  std::optional<double> presence_penalty;
+  std::optional<double> frequency_penalty;
+  std::optional<std::uint64_t> seed;
+  std::optional<std::int64_t> max_tokens;  ///< completions: 16; chat: what is left of the context
+  std::optional<std::int64_t> min_tokens;
+  bool ignore_eos = false;
+  std::vector<std::int64_t> stop_token_ids;
+  std::map<std::int64_t, double> logit_bias;
+  /// nullopt: none; n: of the chosen token and of the n best.
+  std::optional<std::int64_t> logprobs;
+};
+
+/// The one request of all front ends: HTTP, gRPC and the command line fill it and call `Service::generate`. It has every field that is
+/// coming; one that is not served yet is refused by name when it is set (see `validation.h`).
+struct GenerationRequest {
+  std::string id;     ///< empty: the service makes one
+  std::string model;  ///< empty: the only model, or the first
+  std::vector<Prompt> prompts;
+  std::optional<ChatInput> chat;  ///< instead of prompts
+  SamplingOptions sampling;
+  std::vector<std::string> stop;
+  bool include_stop_str_in_output = false;
+  bool skip_special_tokens = true;
+  bool add_special_tokens = true;
+  std::int64_t n = 1;
+  bool stream = false;
+  bool return_token_ids = false;
+
+  // Not served yet.
+  std::int64_t priority = 0;
+  std::optional<std::chrono::milliseconds> deadline;
+  std::string cache_salt;
+  std::string session;
+  std::string adapter;
+  bool echo = false;
+  nlohmann::json constraint;  ///< null: none
+  std::string constraint_field;  ///< the field that the constraint came from, for the message
+  nlohmann::json tools;       ///< null or empty: none
+};
+
+}  // namespace krait::server

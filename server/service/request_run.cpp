@@ -1,0 +1,213 @@
+#include "server/service/request_run.h"
+
+#include <random>
+#include <utility>
+
+namespace krait::server {
+namespace {
+
+std::uint64_t random_seed() {
+  thread_local std::mt19937_64 generator{std::random_device{}()};
+  return generator();
+}
+
+Error no_tokenizer(const std::string& field) {
+  return Error{.code = ErrorCode::kUnsupported,
+               .message = "this model has no tokenizer: prompt must be a list of token ids",
+               .field = field};
+}
+
+}  // namespace
+
+RequestRun::RequestRun(GenerationRequest request, ServedModel model, WorkerPool& workers, ServiceObserver* observer)
+    : request_(std::move(request)), model_(std::move(model)), workers_(workers), observer_(observer) {}
+
+void RequestRun::start() {
+  // A weak pointer: when the reader leaves while the job waits, there is nothing left to do.
+  workers_.post([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->prepare();
+  });
+}
+
+void RequestRun::prepare() {
+  Result<std::vector<std::vector<std::int32_t>>> prompts = encode_all();
+  if (!prompts.ok()) return fail(std::move(prompts).error());
+  if (Status status = submit_all(*prompts); !status.ok()) return fail(std::move(status).error());
+  events_->push(Started{.prompt_tokens = prompt_tokens_});
+  for (const auto& choice : choices_) listen(*choice);
+}
+
+Result<std::vector<std::int32_t>> RequestRun::encode_chat() const {
+  if (!model_.render_chat) {
+    return Error{.code = ErrorCode::kInvalidArgument,
+                 .message = "the model " + model_.name + " has no chat template; use /v1/completions or --chat-template",
+                 .field = "messages"};
+  }
+  if (model_.tokenizer == nullptr) return no_tokenizer("messages");
+  const ChatInput& chat = *request_.chat;
+  Result<std::string> text = model_.render_chat(chat.messages, chat.add_generation_prompt, chat.kwargs);
+  if (!text.ok()) return std::move(text).error();
+  return model_.tokenizer->encode(*text, EncodeOptions{.add_special_tokens = false});
+}
+
+Result<std::vector<std::vector<std::int32_t>>> RequestRun::encode_all() const {
+  std::vector<std::vector<std::int32_t>> prompts;
+  if (request_.chat.has_value()) {
+    Result<std::vector<std::int32_t>> ids = encode_chat();
+    if (!ids.ok()) return std::move(ids).error();
+    prompts.push_back(std::move(*ids));
+  }
+  for (const Prompt& prompt : request_.prompts) {
+    if (const auto* ids = std::get_if<std::vector<std::int32_t>>(&prompt)) {
+      prompts.push_back(*ids);
+      continue;
+    }
+    if (model_.tokenizer == nullptr) return no_tokenizer("prompt");
+    Result<std::vector<std::int32_t>> ids = model_.tokenizer->encode(
+        std::get<std::string>(prompt), EncodeOptions{.add_special_tokens = request_.add_special_tokens});
+    if (!ids.ok()) return std::move(ids).error();
+    prompts.push_back(std::move(*ids));
+  }
+  return prompts;
+}
+
+Status RequestRun::submit_all(const std::vector<std::vector<std::int32_t>>& prompts) {
+  std::vector<int> max_tokens;
+  for (const auto& prompt : prompts) {
+    const std::string field = request_.chat.has_value() ? "messages" : "prompt";
+    if (Status status = check_prompt_ids(prompt, model_.limits, field); !status.ok()) return status;
+    Result<int> limit = resolve_max_tokens(request_, static_cast<std::int64_t>(prompt.size()), model_.limits);
+    if (!limit.ok()) return std::move(limit).error();
+    max_tokens.push_back(*limit);
+    prompt_tokens_ += static_cast<std::int64_t>(prompt.size());
+  }
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    for (std::int64_t n = 0; n < request_.n; ++n) {
+      const auto& seed = request_.sampling.seed;
+      const std::uint64_t choice_seed = seed.has_value() ? derive_seed(*seed, n) : random_seed();
+      if (Status status = submit_choice(prompts[i], max_tokens[i], choice_seed); !status.ok()) return status;
+    }
+  }
+  return ok_status();
+}
+
+Status RequestRun::submit_choice(const std::vector<std::int32_t>& prompt, int max_tokens, std::uint64_t seed) {
+  AssemblerOptions options{.stop = request_.stop,
+                           .include_stop_str_in_output = request_.include_stop_str_in_output,
+                           .skip_special_tokens = request_.skip_special_tokens,
+                           .logprobs = request_.sampling.logprobs.has_value(),
+                           .min_tokens = request_.sampling.min_tokens.value_or(0)};
+  const int index = static_cast<int>(choices_.size());
+  auto choice = std::make_unique<Choice>(request_.id + "-" + std::to_string(index), index, model_.tokenizer, options);
+  EngineRequest engine_request;
+  engine_request.id = choice->id;
+  engine_request.prompt = prompt;
+  engine_request.sampling = make_sampling_params(request_, max_tokens, seed, model_.eos_token_ids);
+
+  // Under the lock, so that a cancellation either sees this choice or keeps it from being submitted.
+  std::lock_guard lock(mutex_);
+  if (cancelled_) return Error{.code = ErrorCode::kCancelled, .message = "the request was cancelled", .field = {}};
+  Result<std::shared_ptr<TokenStream>> stream = model_.engine->submit(std::move(engine_request));
+  if (!stream.ok()) return std::move(stream).error();
+  choice->stream = std::move(*stream);
+  choices_.push_back(std::move(choice));
+  unfinished_.fetch_add(1);
+  return ok_status();
+}
+
+void RequestRun::listen(Choice& choice) {
+  // The stream belongs to the engine for as long as the sequence runs; it must not keep the run alive after its reader has left.
+  choice.stream->set_listener([weak = weak_from_this(), &choice] {
+    const auto self = weak.lock();
+    if (self == nullptr || choice.wakeups.fetch_add(1) != 0) return;
+    self->workers_.post([self, &choice] { self->work_off(choice); });
+  });
+}
+
+void RequestRun::work_off(Choice& choice) {
+  for (int seen = choice.wakeups.load();;) {
+    while (auto event = choice.stream->try_pop()) handle(choice, std::move(*event));
+    const int before = choice.wakeups.fetch_sub(seen);
+    if (before == seen) return;
+    seen = before - seen;
+  }
+}
+
+void RequestRun::handle(Choice& choice, TokenEvent event) {
+  if (choice.finished) return;  // ended by a stop string: what the engine had under way is not part of the answer
+  choice.stats = event.stats;
+  if (!event.tokens.empty()) observe_tokens(choice, static_cast<int>(event.tokens.size()));
+  Delta delta{.index = choice.index, .text = {}, .tokens = {}};
+  bool stopped = false;
+  for (std::size_t i = 0; i < event.tokens.size() && !stopped; ++i) {
+    const bool is_stop_token = event.stop_token.has_value() && i + 1 == event.tokens.size();
+    stopped = choice.assembler.push(event.tokens[i], is_stop_token, delta);
+  }
+  const bool ended = event.finish == FinishReason::kStop || event.finish == FinishReason::kLength;
+  if (!stopped && ended) choice.assembler.finish(delta);
+  if (!delta.text.empty() || !delta.tokens.empty()) events_->push(std::move(delta));
+  if (stopped) {
+    model_.engine->abort(choice.id, FinishReason::kStop);
+    return finish_choice(choice, {.index = choice.index, .stop_string = choice.assembler.stop_string(), .stop_token = {}});
+  }
+  if (ended) {
+    return finish_choice(
+        choice, {.index = choice.index, .reason = *event.finish, .stop_string = {}, .stop_token = event.stop_token});
+  }
+  if (!event.finish.has_value()) return;
+  choice.finished = true;
+  observe_finish(choice, *event.finish);
+  fail(event.error.value_or(Error{.code = ErrorCode::kUnavailable,
+                                  .message = "the request was aborted: the server is shutting down",
+                                  .field = {}}));
+}
+
+void RequestRun::finish_choice(Choice& choice, ChoiceFinished finished) {
+  choice.finished = true;
+  observe_finish(choice, finished.reason);
+  completion_tokens_.fetch_add(choice.assembler.tokens());
+  cached_tokens_.fetch_add(choice.index % request_.n == 0 ? choice.stats.cached_tokens : 0);
+  events_->push(std::move(finished));
+  if (unfinished_.fetch_sub(1) != 1) return;
+  events_->push(Completed{.usage = {.prompt_tokens = prompt_tokens_,
+                                    .cached_tokens = cached_tokens_.load(),
+                                    .completion_tokens = completion_tokens_.load()}});
+}
+
+void RequestRun::observe_tokens(Choice& choice, int tokens) {
+  const auto now = std::chrono::steady_clock::now();
+  if (observer_ != nullptr) {
+    if (choice.assembler.tokens() == 0) observer_->on_first_token(model_.name, now - arrival_);
+    else observer_->on_next_tokens(model_.name, now - choice.last_event, tokens);
+  }
+  choice.last_event = now;
+}
+
+void RequestRun::observe_finish(const Choice& choice, FinishReason reason) {
+  if (observer_ == nullptr) return;
+  observer_->on_choice_finished({.model = model_.name,
+                                 .reason = reason,
+                                 .stats = choice.stats,
+                                 .generated_tokens = choice.assembler.tokens(),
+                                 .arrival = arrival_,
+                                 .finished = std::chrono::steady_clock::now()});
+}
+
+void RequestRun::fail(Error error) {
+  abort_all();
+  events_->push(std::move(error));
+}
+
+void RequestRun::cancel() {
+  abort_all();
+  events_->push(Error{.code = ErrorCode::kCancelled, .message = "the request was cancelled", .field = {}});
+}
+
+void RequestRun::abort_all() {
+  std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  if (unfinished_.load() == 0) return;
+  for (const auto& choice : choices_) model_.engine->abort(choice->id, FinishReason::kAborted);
+}
+
+}  // namespace krait::server

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "server/service/answer_assembler.h"
+#include "server/service/generation.h"
+#include "server/service/generation_request.h"
+#include "server/service/served_model.h"
+#include "server/service/service_observer.h"
+#include "server/service/worker_pool.h"
+
+namespace krait::server {
+
+/// One request from admission to its last event: encodes its prompts, submits one engine request a choice, and turns their token events
+/// into generation events. Lives as long as its reader's Generation and its queued jobs; the engine's streams hold it weakly, so that a
+/// reader who leaves ends it.
+class RequestRun : public std::enable_shared_from_this<RequestRun> {
+ public:
+  RequestRun(GenerationRequest request, ServedModel model, WorkerPool& workers, ServiceObserver* observer);
+
+  [[nodiscard]] const std::shared_ptr<EventQueue>& events() const { return events_; }
+  /// Queues the encoding. Call it once, after make_shared.
+  void start();
+  /// From any thread, at any time. Aborts what runs and lets nothing more be submitted.
+  void cancel();
+
+ private:
+  /// One sequence of the engine.
+  struct Choice {
+    Choice(std::string request_id, int position, std::shared_ptr<const Tokenizer> tokenizer,
+           const AssemblerOptions& options)
+        : id(std::move(request_id)), index(position), assembler(std::move(tokenizer), options) {}
+
+    std::string id;
+    int index;
+    AnswerAssembler assembler;
+    std::shared_ptr<TokenStream> stream;
+    std::atomic<int> wakeups{0};  ///< pushes not yet worked off; who raises it from 0 queues the job
+    RequestStats stats;
+    std::chrono::steady_clock::time_point last_event;
+    bool finished = false;  ///< guarded by being worked on by one thread at a time
+  };
+
+  void prepare();
+  Result<std::vector<std::vector<std::int32_t>>> encode_all() const;
+  Result<std::vector<std::int32_t>> encode_chat() const;
+  Status submit_all(const std::vector<std::vector<std::int32_t>>& prompts);
+  Status submit_choice(const std::vector<std::int32_t>& prompt, int max_tokens, std::uint64_t seed);
+  void listen(Choice& choice);
+  void work_off(Choice& choice);
+  void handle(Choice& choice, TokenEvent event);
+  void finish_choice(Choice& choice, ChoiceFinished finished);
+  void observe_tokens(Choice& choice, int tokens);
+  void observe_finish(const Choice& choice, FinishReason reason);
+  void fail(Error error);
+  void abort_all();
+
+  const GenerationRequest request_;
+  const ServedModel model_;
+  WorkerPool& workers_;
+  ServiceObserver* observer_;
+  const std::chrono::steady_clock::time_point arrival_ = std::chrono::steady_clock::now();
+  std::shared_ptr<EventQueue> events_ = std::make_shared<EventQueue>();
+
+  std::mutex mutex_;  ///< guards cancelled_ and the growth of choices_
+  bool cancelled_ = false;
+  std::vector<std::unique_ptr<Choice>> choices_;
+  std::int64_t prompt_tokens_ = 0;
+  std::atomic<int> unfinished_{0};
+  std::atomic<std::int64_t> completion_tokens_{0};
+  std::atomic<std::int64_t> cached_tokens_{0};
+};
+
+}  // namespace krait::server

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "kernels/result.h"
+#include "models/tokenizer/tokenizer.h"
+#include "server/service/validation.h"
+
+namespace krait::server {
+
+/// Messages, add_generation_prompt and chat_template_kwargs to the text of a prompt.
+using ChatRenderer = std::function<Result<std::string>(const nlohmann::json&, bool, const nlohmann::json&)>;
+
+/// One name that requests may ask for, and what answers them. The engine outlives the service.
+struct ServedModel {
+  std::string name;
+  Engine* engine = nullptr;
+  std::shared_ptr<const Tokenizer> tokenizer;  ///< null: ids in, ids out
+  ChatRenderer render_chat;                    ///< empty: the model has no chat template
+  std::vector<std::int32_t> eos_token_ids;
+  ModelLimits limits;
+  std::int64_t created = 0;  ///< seconds since 1970, for /v1/models
+};
+
+}  // namespace krait::server

@@ -1,0 +1,97 @@
+#include "server/service/service.h"
+
+#include <cstdio>
+#include <random>
+#include <utility>
+
+#include "server/service/request_run.h"
+#include "server/service/validation.h"
+
+namespace krait::server {
+namespace {
+
+/// A generation that has only an error.
+std::unique_ptr<Generation> refused(const GenerationRequest& request, Error error) {
+  auto events = std::make_shared<EventQueue>();
+  events->push(std::move(error));
+  return std::make_unique<Generation>(request.id, request.model, std::move(events), std::function<void()>());
+}
+
+Error unavailable(std::string reason) {
+  return Error{.code = ErrorCode::kUnavailable, .message = std::move(reason), .field = {}};
+}
+
+}  // namespace
+
+std::string make_request_id(const std::string& prefix) {
+  thread_local std::mt19937_64 generator{std::random_device{}()};
+  char digits[33];
+  std::snprintf(digits, sizeof digits, "%016llx%08llx", static_cast<unsigned long long>(generator()),
+                static_cast<unsigned long long>(generator() >> 32));
+  return prefix + digits;
+}
+
+Service::Service(int worker_threads, ServiceObserver* observer) : observer_(observer), workers_(worker_threads) {}
+
+void Service::add_model(ServedModel model) {
+  std::lock_guard lock(mutex_);
+  models_.push_back(std::move(model));
+}
+
+std::vector<ServedModel> Service::models() const {
+  std::lock_guard lock(mutex_);
+  return models_;
+}
+
+Result<ServedModel> Service::find_model(const std::string& name) const {
+  std::lock_guard lock(mutex_);
+  if (models_.empty()) return unavailable("the model is still loading");
+  if (name.empty()) return models_.front();
+  std::string known;
+  for (const ServedModel& model : models_) {
+    if (model.name == name) return model;
+    known += (known.empty() ? "" : ", ") + model.name;
+  }
+  return Error{.code = ErrorCode::kNotFound,
+               .message = "the model '" + name + "' does not exist here; served models: " + known,
+               .field = "model"};
+}
+
+std::unique_ptr<Generation> Service::generate(GenerationRequest request) {
+  if (request.id.empty()) request.id = make_request_id("gen-");
+  Result<ServedModel> model = find_model(request.model);
+  if (!model.ok()) return refused(request, std::move(model).error());
+  if (Status status = check_ready(*model); !status.ok()) return refused(request, std::move(status).error());
+  if (Status status = validate(request, model->limits); !status.ok()) return refused(request, std::move(status).error());
+
+  std::string id = request.id;
+  std::string name = model->name;
+  auto run = std::make_shared<RequestRun>(std::move(request), std::move(*model), workers_, observer_);
+  run->start();
+  auto events = run->events();
+  // The reader's hold is the run's only owner beside its jobs.
+  return std::make_unique<Generation>(std::move(id), std::move(name), std::move(events), [run] { run->cancel(); });
+}
+
+void Service::start_draining() {
+  std::lock_guard lock(mutex_);
+  draining_ = true;
+}
+
+Status Service::check_ready(const ServedModel& model) const {
+  std::lock_guard lock(mutex_);
+  if (draining_) return unavailable("the server is shutting down");
+  if (!model.engine->ready()) return unavailable("the engine is not running");
+  return ok_status();
+}
+
+bool Service::ready() const { return not_ready_reason().empty(); }
+
+std::string Service::not_ready_reason() const {
+  const Result<ServedModel> model = find_model({});
+  if (!model.ok()) return model.error().message;
+  const Status status = check_ready(*model);
+  return status.ok() ? std::string() : status.error().message;
+}
+
+}  // namespace krait::server

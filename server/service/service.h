@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "server/service/generation.h"
+#include "server/service/generation_request.h"
+#include "server/service/served_model.h"
+#include "server/service/service_observer.h"
+#include "server/service/worker_pool.h"
+
+namespace krait::server {
+
+/// Maps a model's name to its engine and serves requests. What HTTP, gRPC and the command line call; knows none of them. Thread-safe.
+class Service {
+ public:
+  explicit Service(int worker_threads = 2, ServiceObserver* observer = nullptr);
+
+  /// Starts to serve a model. Before the first one, requests are answered "loading". A second name may share an engine.
+  void add_model(ServedModel model);
+  [[nodiscard]] std::vector<ServedModel> models() const;
+  /// The named model, or the first for an empty name.
+  [[nodiscard]] Result<ServedModel> find_model(const std::string& name) const;
+
+  /// Never fails itself: what is wrong with a request arrives as its first event. Returns at once.
+  std::unique_ptr<Generation> generate(GenerationRequest request);
+
+  /// From now on every request is refused with kUnavailable; what runs goes on (the engines drain themselves).
+  void start_draining();
+  /// True when a request would be served.
+  [[nodiscard]] bool ready() const;
+  /// Why not, in words.
+  [[nodiscard]] std::string not_ready_reason() const;
+
+ private:
+  Status check_ready(const ServedModel& model) const;
+
+  mutable std::mutex mutex_;
+  std::vector<ServedModel> models_;
+  bool draining_ = false;
+  ServiceObserver* observer_;
+  WorkerPool workers_;  // last: its threads end before anything that their jobs use
+};
+
+/// An id that no other request of this process has: `prefix` and random letters.
+std::string make_request_id(const std::string& prefix);
+
+}  // namespace krait::server

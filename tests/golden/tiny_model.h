@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/cache/cache_pools.h"
+#include "engine/runner/model_runner.h"
+#include "kernels/cpu/cpu_platform.h"
+#include "models/model.h"
+
+namespace krait::test {
+
+using Row = std::vector<float>;
+
+/// One sequence in the caches of a TinyModel.
+struct Sequence {
+  std::uint64_t key = 0;
+  std::int32_t slot = 0;
+  std::vector<std::vector<std::int32_t>> pages;
+  int computed = 0;
+};
+
+/// What one sequence does in one step.
+struct Piece {
+  Sequence* sequence = nullptr;
+  std::vector<std::int32_t> tokens;
+  bool is_decode = false;
+};
+
+/// A model and its runner without engine or scheduler: a test says itself what is in a step.
+class TinyModel {
+ public:
+  struct Options {
+    int threads = 1;
+    std::string isa = "auto";
+    DType compute_dtype = DType::kFloat32;
+    MambaConfig mamba;
+    int block_size = 16;
+  };
+  /// `folder` is relative to the repository.
+  explicit TinyModel(const std::string& folder) : TinyModel(folder, Options{}) {}
+  TinyModel(const std::string& folder, const Options& options);
+
+  Sequence start();
+  /// Logits of every token of every piece. Decodes come first, as in every step.
+  std::vector<std::vector<Row>> step(const std::vector<Piece>& pieces);
+  /// One sequence, one piece.
+  std::vector<Row> run(Sequence& sequence, const std::vector<std::int32_t>& tokens, bool is_decode = false);
+  /// The bytes of a sequence's recurrent state.
+  [[nodiscard]] std::vector<std::byte> state(const Sequence& sequence) const;
+
+ private:
+  std::unique_ptr<CpuPlatform> platform_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<ModelRunner> runner_;
+  std::shared_ptr<CachePools> pools_;
+  std::uint64_t next_key_ = 1;
+};
+
+/// Position of the largest value, the first of equals.
+std::int32_t argmax(const Row& row);
+
+}  // namespace krait::test

@@ -1,0 +1,58 @@
+#include <catch2/catch.hpp>
+
+#include "kernels/result.h"
+#include "tests/kernels/test_support.h"
+
+namespace krait {
+
+TEST_CASE("Reserved memory commits, keeps, shrinks and comes back as zeros") {
+  CpuPlatform platform({.threads = 1});
+  const auto memory = platform.reserve(std::size_t{1} << 30);
+  CHECK(memory->committed() == 0);
+  REQUIRE(memory->commit(100000));
+  CHECK(memory->committed() >= 100000);
+  CHECK(memory->data()[0] == std::byte{0});
+  memory->data()[0] = std::byte{7};
+  memory->data()[99999] = std::byte{9};
+  REQUIRE(memory->commit(50000));
+  CHECK(memory->committed() >= 100000);
+  memory->shrink(4096);
+  CHECK(memory->committed() == 4096);
+  CHECK(memory->data()[0] == std::byte{7});
+  REQUIRE(memory->commit(100000));
+  CHECK(memory->data()[99999] == std::byte{0});
+  CHECK_FALSE(memory->commit(memory->capacity() + 1));
+}
+
+TEST_CASE("Buffers are aligned and the available memory is known") {
+  CpuPlatform platform({.threads = 1});
+  for (const std::size_t bytes : {std::size_t{1}, std::size_t{1000}, std::size_t{5} << 20}) {
+    const Buffer buffer = platform.allocate(bytes);
+    CHECK(reinterpret_cast<std::uintptr_t>(buffer.data.get()) % 64 == 0);
+    CHECK(buffer.bytes == bytes);
+  }
+  CHECK(platform.available_memory() > (std::size_t{1} << 20));
+  CHECK(platform.available_memory() < (std::size_t{1} << 50));
+}
+
+TEST_CASE("A wrong instruction set is refused with the valid ones") {
+  CHECK_THROWS_WITH(CpuPlatform({.isa = "sse9"}),
+                    Catch::Contains("sse9") && Catch::Contains("auto, avx512, avx2, portable"));
+  const cpu::CpuFeatures none;
+  CHECK_THROWS_WITH(cpu::choose_isa("avx2", none), Catch::Contains("lacks AVX2"));
+  CHECK_THROWS_WITH(cpu::choose_isa("avx512", none), Catch::Contains("lacks AVX-512"));
+  CHECK(cpu::choose_isa("auto", none).title == "portable");
+  CHECK_THROWS_AS(CpuPlatform({.threads = -1}), StartupError);
+}
+
+TEST_CASE("bfloat16 is the default only where the processor multiplies it") {
+  CpuPlatform platform({.threads = 1});
+  const bool native = cpu::detect_cpu_features().avx512_bf16;
+  CHECK(platform.default_compute_dtype() == (native ? DType::kBFloat16 : DType::kFloat32));
+  CHECK(platform.supports_compute_dtype(DType::kBFloat16));
+  CHECK_FALSE(platform.supports_compute_dtype(DType::kInt8));
+  CHECK(platform.name() == "cpu");
+  CHECK(platform.description().find("1 thread") != std::string::npos);
+}
+
+}  // namespace krait

@@ -1,0 +1,229 @@
+#include "tests/kernels/scenarios.h"
+
+namespace krait::test {
+namespace {
+
+void append(std::vector<float>& out, const Matrix& m) { out.insert(out.end(), m.data.begin(), m.data.end()); }
+
+PackedWeight random_weight(const Bench& bench, Random& random, int n, int k, DType dtype, PackScheme scheme = {}) {
+  const auto parts = scheme.gate_up ? 2 : 1;
+  std::vector<std::vector<std::byte>> data;
+  WeightSource source;
+  for (int i = 0; i < parts; ++i) {
+    data.push_back(encode(random.matrix(n, k).data, dtype));
+    source.parts.emplace_back(data.back().data(), dtype, Shape{n, k});
+  }
+  return bench.pack(source, scheme);
+}
+
+std::vector<float> linear(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  std::vector<float> out;
+  for (const int rows : {1, 2, 3, 5, 6, 7, 13, 25, 40, 200}) {
+    for (const DType dtype : {DType::kBFloat16, DType::kFloat32}) {
+      const int n = random.integer(1, 150);
+      const int k = rows == 200 ? 530 : random.integer(1, 300);
+      const bool gate = random.integer(0, 1) == 1;
+      const PackedWeight weight = random_weight(bench, random, n, k, dtype, {.gate_up = gate});
+      const Matrix x = random.matrix(rows, k);
+      Matrix y = random.matrix(rows, n);
+      bench.ops.linear({&weight,
+                        x.view(),
+                        y.view(),
+                        {.activation = gate ? Activation::kSiluGate : Activation::kNone,
+                         .scale = 0.7F,
+                         .accumulate = random.integer(0, 1) == 1}});
+      append(out, y);
+    }
+  }
+  return out;
+}
+
+std::vector<float> rows_and_norms(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  std::vector<float> out;
+  for (const int hidden : {1, 16, 40, 100, 513}) {
+    const std::vector<std::int32_t> ids{3, 0, 6, 6};
+    for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+      std::vector<std::byte> table = encode(random.matrix(7, hidden).data, dtype);
+      Matrix x(4, hidden);
+      bench.ops.embedding({TensorView(table.data(), dtype, Shape{7, hidden}), ids, 3.3F, x.view()});
+      append(out, x);
+    }
+    Matrix residual = random.matrix(4, hidden);
+    const Matrix add = random.matrix(4, hidden);
+    const Matrix weight = random.matrix(1, hidden);
+    Matrix normed(4, hidden);
+    bench.ops.add_rms_norm({residual.view(), add.view(), 0.9F, weight.flat(), 1e-5F, normed.view()});
+    append(out, residual);
+    append(out, normed);
+    for (const GateOrder order : {GateOrder::kGateFirst, GateOrder::kNormFirst}) {
+      Matrix gated(4, hidden);
+      bench.ops.gated_rms_norm(
+          {residual.view(), add.view(), weight.flat(), hidden % 4 == 0 ? 4 : 1, 1e-5F, order, gated.view()});
+      append(out, gated);
+    }
+  }
+  return out;
+}
+
+std::vector<float> convolution(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  std::vector<float> out;
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    const ConvModel model(random, random.integer(1, 5), random.integer(1, 200));
+    StateSlots slots(4, std::int64_t{model.kernel - 1} * model.channels, 0, dtype, dtype);
+    Sequences sequences;
+    sequences.add(1, 1, 1, false);
+    sequences.add(7, 2, 2, false);
+    append(out, model.run(bench.ops, random.matrix(8, model.channels), sequences, slots.view));
+    Sequences next;
+    next.add(2, 1, 3, true);
+    next.add(1, 2, 2, true);
+    append(out, model.run(bench.ops, random.matrix(3, model.channels), next, slots.view));
+    slots.append_to(out);
+  }
+  return out;
+}
+
+std::vector<float> scan(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  std::vector<float> out;
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    const SsmModel model(random, 4, random.integer(1, 9), 2, random.integer(1, 70));
+    StateSlots slots(4, 0, model.state_elements(), dtype, dtype);
+    Sequences sequences;
+    sequences.add(1, 1, 1, false);
+    sequences.add(37, 2, 2, false);
+    append(out, model.scan(bench.ops, model.inputs(random, 38), sequences, slots.view));
+    Sequences next;
+    next.add(2, 1, 3, true);
+    next.add(1, 2, 2, true);
+    append(out, model.scan(bench.ops, model.inputs(random, 3), next, slots.view));
+    slots.append_to(out);
+  }
+  return out;
+}
+
+/// Mamba-1's shape: one head of many rows, A for each element, dt for each row.
+std::vector<float> mamba1_update(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  const int width = random.integer(30, 100);
+  const int n = random.integer(1, 40);
+  Matrix a = random.matrix(width, n, 2.0F);
+  const Matrix x = random.matrix(3, width), dt = random.matrix(3, width), b = random.matrix(3, n),
+               c = random.matrix(3, n);
+  const Matrix z = random.matrix(3, width), d = random.matrix(1, width), bias = random.matrix(1, width);
+  Matrix y(3, width);
+  StateSlots slots(4, 0, std::int64_t{width} * n, DType::kFloat32, DType::kFloat32);
+  const std::vector<std::int32_t> index{1, 2, 3};
+  std::vector<float> out;
+  for (int step = 0; step < 2; ++step) {
+    const std::vector<std::uint8_t> initial(3, step == 0 ? 0 : 1);
+    SelectiveStateUpdateArgs args;
+    args.x = x.view();
+    args.dt = dt.view();
+    args.dt_per_row = true;
+    args.b = b.view();
+    args.c = c.view();
+    args.z = z.view();
+    args.a = a.data.data();
+    args.a_stride_row = n;
+    args.a_stride_state = 1;
+    args.d = d.data.data();
+    args.d_stride_row = 1;
+    args.dt_bias = bias.data.data();
+    args.dt_max = 1e30F;
+    args.heads = 1;
+    args.head_dim = width;
+    args.state_size = n;
+    args.state_read = index;
+    args.state_write = index;
+    args.has_initial_state = initial;
+    args.state = slots.view;
+    args.y = y.view();
+    bench.ops.selective_state_update(args);
+    append(out, y);
+  }
+  return out;
+}
+
+std::vector<float> write_and_attend(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  std::vector<float> out;
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    const int dim = 2 * random.integer(4, 40);
+    KvPages cache(8, 16, 2, dim, dtype);
+    const KvSequence sequence(random, cache, 75, 1);
+    Matrix q = random.matrix(75, 6 * dim);
+    Matrix k = sequence.k;
+    const Matrix norm = random.matrix(1, dim), cos = random.matrix(80, dim / 4), sin = random.matrix(80, dim / 4);
+    std::vector<std::int32_t> positions;
+    std::vector<std::int64_t> slots;
+    for (int t = 0; t < 75; ++t) {
+      positions.push_back(t);
+      slots.push_back(sequence.slot(t, 16));
+    }
+    WriteKvArgs args;
+    args.q = q.view();
+    args.k = k.view();
+    args.v = sequence.v.view();
+    args.q_norm = norm.flat();
+    args.k_norm = norm.flat();
+    args.rope = {cos.view(), sin.view(), dim / 4 * 2, dtype == DType::kFloat16};
+    args.positions = positions;
+    args.slot_mapping = slots;
+    args.cache = cache.view;
+    bench.ops.qk_norm_rope_write_kv(args);
+    append(out, q);
+    append(out, attend(bench.ops, cache, sequence, q, 0, 75, {}));
+    append(out, attend(bench.ops, cache, sequence, q, 70, 75,
+                       {.window = 20, .soft_cap = 5.0F, .sinks = {0.1F, 0.2F, -1.0F, 2.0F, 0.0F, 1.0F}}));
+  }
+  return out;
+}
+
+std::vector<float> experts(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  std::vector<float> out;
+  for (const RouterScoring scoring :
+       {RouterScoring::kTopKThenSoftmax, RouterScoring::kSoftmaxThenTopK, RouterScoring::kSigmoid}) {
+    const PackedWeight router = random_weight(bench, random, 5, 30, DType::kFloat32);
+    std::vector<PackedWeight> gate_up, down;
+    for (int e = 0; e < 5; ++e) {
+      gate_up.push_back(random_weight(bench, random, 20, 30, DType::kBFloat16, {.gate_up = true}));
+      down.push_back(random_weight(bench, random, 30, 20, DType::kBFloat16));
+    }
+    const Matrix x = random.matrix(9, 30);
+    Matrix y = random.matrix(9, 30);
+    bench.ops.moe({.x = x.view(),
+                   .router = &router,
+                   .gate_up = gate_up,
+                   .down = down,
+                   .top_k = 2,
+                   .scoring = scoring,
+                   .renormalize = true,
+                   .scale = 1.5F,
+                   .accumulate = true,
+                   .out = y.view()});
+    append(out, y);
+  }
+  return out;
+}
+
+}  // namespace
+
+const std::vector<Scenario>& scenarios() {
+  static const std::vector<Scenario> all = {
+      {"linear", linear},
+      {"embedding and norms", rows_and_norms},
+      {"convolution", convolution},
+      {"ssm scan", scan},
+      {"mamba-1 state update", mamba1_update},
+      {"attention", write_and_attend},
+      {"mixture of experts", experts},
+  };
+  return all;
+}
+
+}  // namespace krait::test

@@ -1,0 +1,240 @@
+#include "models/weights/weight_loader.h"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "tests/models/config/startup_error_message.h"
+#include "tests/models/config/temp_folder.h"
+#include "tests/models/weights/fake_platform.h"
+#include "tests/models/weights/safetensors_bytes.h"
+
+using namespace krait::test;
+using krait::Checkpoint;
+using krait::DType;
+using krait::PackedWeight;
+using krait::Shape;
+using krait::Tensor;
+using krait::WeightLoader;
+using nlohmann::json;
+
+namespace {
+
+/// A folder with one checkpoint, built tensor by tensor.
+class Builder {
+ public:
+  Builder& add(const std::string& name, const std::string& dtype, const std::vector<std::int64_t>& shape,
+               const std::string& data) {
+    header_[name] = {{"dtype", dtype}, {"shape", shape}, {"data_offsets", {data_.size(), data_.size() + data.size()}}};
+    data_ += data;
+    return *this;
+  }
+  /// A bfloat16 tensor whose elements count up from `first`, as bits.
+  Builder& add_counted(const std::string& name, const std::vector<std::int64_t>& shape, std::uint16_t first = 0) {
+    std::string data;
+    std::int64_t elements = 1;
+    for (const std::int64_t dim : shape) elements *= dim;
+    for (std::int64_t i = 0; i < elements; ++i) data += bytes_of({static_cast<std::uint16_t>(first + i)});
+    return add(name, "BF16", shape, data);
+  }
+  Checkpoint build() {
+    folder_.write("model.safetensors", safetensors_bytes(header_.dump(), data_));
+    return Checkpoint(folder_.path());
+  }
+  [[nodiscard]] std::string folder() const { return folder_.path(); }
+  [[nodiscard]] std::string file() const { return folder_.file("model.safetensors"); }
+
+ private:
+  TempFolder folder_;
+  json header_ = json::object();
+  std::string data_;
+};
+
+std::vector<float> values(const Tensor& tensor) {
+  const auto* data = tensor.view().as<float>();
+  return {data, data + tensor.view().shape.elements()};
+}
+
+std::string finish_error(WeightLoader& loader) {
+  return startup_error_message([&] { loader.finish(); });
+}
+
+}  // namespace
+
+TEST_CASE("float32 converts from each floating-point type exactly") {
+  Builder builder;
+  builder.add("b", "BF16", {2},
+              bytes_of<std::uint16_t>({krait::float_to_bfloat16(1.5F), krait::float_to_bfloat16(-3.0F)}));
+  builder.add("h", "F16", {2},
+              bytes_of<std::uint16_t>({krait::float_to_float16(0.25F), krait::float_to_float16(-8.0F)}));
+  builder.add("f", "F32", {2, 1}, bytes_of<float>({0.1F, -2e30F}));
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  CHECK(values(loader.float32("b", {2})) == std::vector<float>{1.5F, -3.0F});
+  CHECK(values(loader.float32("h", {2})) == std::vector<float>{0.25F, -8.0F});
+  CHECK(values(loader.float32("f", {2, 1})) == std::vector<float>{0.1F, -2e30F});
+  CHECK_NOTHROW(loader.finish());
+  CHECK(loader.parameters() == 6);
+  CHECK(loader.packed_bytes() == 24);
+}
+
+TEST_CASE("float32 can transpose a matrix") {
+  Builder builder;
+  builder.add("w", "F32", {2, 3}, bytes_of<float>({1, 2, 3, 4, 5, 6}));
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  const Tensor tensor = loader.float32("w", {2, 3}, true);
+  CHECK(tensor.view().shape == Shape{3, 2});
+  CHECK(values(tensor) == std::vector<float>{1, 4, 2, 5, 3, 6});
+}
+
+TEST_CASE("raw keeps bytes and dtype") {
+  Builder builder;
+  builder.add_counted("w", {2, 2}, 100);
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  const Tensor tensor = loader.raw("w", {2, 2});
+  CHECK(tensor.view().dtype == DType::kBFloat16);
+  CHECK(tensor.view().as<std::uint16_t>()[3] == 103);
+  CHECK(loader.packed_bytes() == 8);
+}
+
+TEST_CASE("a linear weight hands its parts and biases to the platform") {
+  Builder builder;
+  builder.add_counted("q", {4, 2}, 10)
+      .add_counted("k", {2, 2}, 20)
+      .add_counted("q.bias", {4})
+      .add_counted("k.bias", {2});
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kBFloat16);
+  const PackedWeight weight = loader.linear({"q", "k"}, {"q.bias", "k.bias"}, {4, 2}, 2, true);
+  REQUIRE(weight.defined());
+  CHECK(weight.out_features() == 6);
+  REQUIRE(platform.packed.size() == 1);
+  CHECK(platform.packed[0].parts == std::vector<Shape>{Shape{4, 2}, Shape{2, 2}});
+  CHECK(platform.packed[0].biases == std::vector<Shape>{Shape{4}, Shape{2}});
+  CHECK(platform.packed[0].first_elements == std::vector<std::uint16_t>{10, 20});
+  CHECK(platform.packed[0].compute_dtype == DType::kBFloat16);
+  CHECK(platform.packed[0].gate_up);
+  CHECK_NOTHROW(loader.finish());
+  CHECK(loader.parameters() == 18);
+  CHECK(loader.packed_bytes() == FakePlatform::kPackedBytes);
+}
+
+TEST_CASE("a rank's share is the platform's business") {
+  Builder builder;
+  builder.add_counted("w", {4, 2});
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  (void)loader.linear({"w"}, {}, {4}, 2, false, {.axis = krait::Shard::Axis::kOutput, .rank = 1, .size = 2});
+  CHECK(platform.packed[0].parts == std::vector<Shape>{Shape{4, 2}});
+  CHECK(platform.packed[0].shard.axis == krait::Shard::Axis::kOutput);
+  CHECK(platform.packed[0].shard.rank == 1);
+}
+
+TEST_CASE("a convolution's weight is laid out by tap") {
+  Builder builder;
+  builder.add("conv", "F32", {3, 1, 2}, bytes_of<float>({1, 2, 3, 4, 5, 6}));
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  const Tensor tensor = loader.conv_weight("conv", 3, 2);
+  CHECK(tensor.view().shape == Shape{2, 3});
+  CHECK(values(tensor) == std::vector<float>{1, 3, 5, 2, 4, 6});
+  CHECK_FALSE(loader.conv_weight("none", 3, 2).defined());
+  CHECK(loader.packed_bytes() == 24);
+}
+
+TEST_CASE("each matrix of a stack is packed, and the stack counts once") {
+  Builder builder;
+  builder.add_counted("experts", {3, 4, 2});
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    CHECK(loader.stacked_linear("experts", i, 3, 4, 2).defined());
+    CHECK(platform.packed.back().parts == std::vector<Shape>{Shape{4, 2}});
+    CHECK(platform.packed.back().first_elements[0] == 8 * i);
+  }
+  CHECK(loader.parameters() == 24);
+  CHECK(loader.packed_bytes() == 3 * FakePlatform::kPackedBytes);
+}
+
+TEST_CASE("a tensor that is used twice counts once") {
+  Builder builder;
+  builder.add_counted("embedding", {4, 2});
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  std::vector<std::size_t> progress;
+  loader.on_progress([&](std::size_t bytes) { progress.push_back(bytes); });
+  (void)loader.raw("embedding", {4, 2});
+  (void)loader.linear({"embedding"}, {}, {4}, 2);
+  CHECK(loader.parameters() == 8);
+  CHECK(progress == std::vector<std::size_t>{16, 16});
+}
+
+TEST_CASE("finish lists all that is missing, misshapen and unexpected") {
+  Builder builder;
+  builder.add_counted("wide", {3, 4}).add_counted("w", {2, 2}).add_counted("stray", {1}).add_counted("buffer", {1});
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  CHECK(loader.has("stray"));
+  CHECK_FALSE(loader.has("gone"));
+  loader.ignore("buffer");
+  loader.ignore("not there either");
+  CHECK_FALSE(loader.float32("gone", {3}).defined());
+  CHECK_FALSE(loader.raw("wide", {4, 4}).defined());
+  CHECK_FALSE(loader.linear({"w"}, {"w.bias"}, {2}, 2).defined());
+  CHECK_FALSE(loader.stacked_linear("experts", 0, 2, 2, 2).defined());
+  CHECK_FALSE(loader.stacked_linear("experts", 1, 2, 2, 2).defined());
+  CHECK(platform.packed.empty());
+  CHECK(finish_error(loader) == builder.folder() +
+                                    ": its tensors do not fit the model that config.json describes:"
+                                    "\n  3 missing: experts, gone, w.bias"
+                                    "\n  1 of another shape: wide (found [3, 4], expected [4, 4])"
+                                    "\n  1 unexpected: stray");
+}
+
+TEST_CASE("finish lists the first twenty of each") {
+  const Checkpoint checkpoint = Builder().add_counted("w", {1}).build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  (void)loader.raw("w", {1});
+  for (int i = 100; i < 125; ++i) (void)loader.raw("t" + std::to_string(i), {1});
+  const std::string message = finish_error(loader);
+  CHECK(message.find("25 missing: t100, t101") != std::string::npos);
+  CHECK(message.ends_with("t119 and 5 more"));
+}
+
+TEST_CASE("a dtype that no weight has is refused with the file's and the tensor's name") {
+  Builder builder;
+  builder.add("w", "I8", {2, 2}, "abcd").add("f8", "F8_E4M3", {4}, "abcd");
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  const std::string valid = "; valid are float32, bfloat16 and float16";
+  CHECK(startup_error_message([&] { (void)loader.linear({"w"}, {}, {2}, 2); }) ==
+        builder.file() + ": tensor `w` is int8" + valid);
+  CHECK(startup_error_message([&] {
+          (void)loader.raw("w", {2, 2});
+        }) == builder.file() + ": tensor `w` is int8" + valid);
+  CHECK(startup_error_message([&] { (void)loader.float32("f8", {4}); }).find("tensor `f8` is float8") !=
+        std::string::npos);
+}
+
+TEST_CASE("what the platform refuses gets the tensor's name") {
+  Builder builder;
+  builder.add_counted("w", {2, 2});
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  platform.refusal = "parts of two dtypes";
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  CHECK(startup_error_message([&] { (void)loader.linear({"w"}, {}, {2}, 2); }) ==
+        builder.file() + ": tensor `w`: parts of two dtypes");
+}
