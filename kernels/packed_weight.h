@@ -24,8 +24,8 @@ struct Shard {
 /// What `pack` reads: matrices `[out_features, in_features]` that share their input and are laid one after another along the output
 /// (q|k|v, gate|up), and the optional bias of each. The views point into the checkpoint's mapping and are not kept.
 struct WeightSource {
-  std::vector<TensorView> parts;
-  std::vector<TensorView> biases;  ///< empty, or one a part
+  std::vector<TensorView> parts{};
+  std::vector<TensorView> biases{};  ///< empty, or one a part
 };
 
 struct PackScheme {

@@ -22,11 +22,11 @@ struct SampleRow {
   std::uint64_t seed = 0;
   /// Tokens generated before this one: with the seed it fixes the draw, so that preemption or company cannot move it.
   std::uint64_t position = 0;
-  std::span<const std::int32_t> prompt_tokens;  ///< read by the repetition penalty only
-  std::span<const std::int32_t> output_tokens;  ///< read by all three penalties
-  std::span<const std::pair<std::int32_t, float>> logit_bias;
-  std::span<const std::int32_t> banned_tokens;      ///< never chosen (end tokens before min_tokens)
-  std::span<const std::uint32_t> allowed_bitmask;   ///< empty, or one bit a vocabulary entry: a grammar's mask
+  std::span<const std::int32_t> prompt_tokens{};  ///< read by the repetition penalty only
+  std::span<const std::int32_t> output_tokens{};  ///< read by all three penalties
+  std::span<const std::pair<std::int32_t, float>> logit_bias{};
+  std::span<const std::int32_t> banned_tokens{};      ///< never chosen (end tokens before min_tokens)
+  std::span<const std::uint32_t> allowed_bitmask{};   ///< empty, or one bit a vocabulary entry: a grammar's mask
   int num_logprobs = -1;                            ///< -1: none; 0: of the chosen token; n: and of the n best
 };
 
@@ -40,13 +40,13 @@ struct SampledToken {
   std::int32_t token = -1;  ///< -1: the row has no finite logit or holds a NaN; the request must be failed
   float logprob = 0.0F;
   int rank = 0;                    ///< 1 for the most likely token; 0 when no log-probabilities were asked for
-  std::vector<TokenLogprob> top;  ///< `num_logprobs` entries, best first
+  std::vector<TokenLogprob> top{};  ///< `num_logprobs` entries, best first
 };
 
 struct SampleArgs {
-  TensorView logits;  ///< [rows, vocab] float32; may be overwritten
-  std::span<const SampleRow> rows;
-  std::span<SampledToken> out;  ///< [rows]
+  TensorView logits{};  ///< [rows, vocab] float32; may be overwritten
+  std::span<const SampleRow> rows{};
+  std::span<SampledToken> out{};  ///< [rows]
 };
 
 }  // namespace krait

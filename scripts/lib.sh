@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts of this folder; sourced, never run.
 
 # The repository's root; every script works from there.
@@ -6,15 +7,16 @@ cd "${root}" || exit 1
 
 say() { echo "==> $*"; }
 
-# stage NAME COMMAND...: runs the command and keeps its time and result for stage_table. Returns the command's status.
+# stage NAME COMMAND...: runs the command and keeps its time and result for stage_table. Never call it as part of a condition: bash
+# would then ignore errors inside the command. What failed is counted in stages_failed.
 stage_names=()
 stage_results=()
 stage_seconds=()
+stages_failed=0
 stage() {
   local name=$1 start=${SECONDS} status=0
   shift
   say "${name}"
-  # A child with its own -e: a failure in the middle of a function ends it, also where stage itself stands in a condition.
   set +e
   (
     set -e
@@ -24,8 +26,18 @@ stage() {
   set -e
   stage_names+=("${name}")
   stage_seconds+=($((SECONDS - start)))
-  if ((status == 0)); then stage_results+=(ok); else stage_results+=("FAILED (${status})"); fi
-  return "${status}"
+  if ((status == 0)); then
+    stage_results+=(ok)
+  else
+    stage_results+=("FAILED (${status})")
+    stages_failed=$((stages_failed + 1))
+  fi
+}
+
+# required_stage NAME COMMAND...: a stage without which the rest means nothing.
+required_stage() {
+  stage "$@"
+  ((stages_failed == 0)) || exit 1
 }
 
 stage_table() {

@@ -20,6 +20,9 @@ class ChatTemplate {
   /// `context` is a JSON object: messages, add_generation_prompt, bos_token, eos_token, tools, … and the caller's
   /// chat_template_kwargs. Errors: `raise_exception` in the template (its text is the message), an undefined operation, a bound.
   [[nodiscard]] virtual Result<std::string> render(const nlohmann::json& context) const = 0;
+  /// The same with the keys of objects in the order that the client sent them: what templates print of tools and arguments then
+  /// reads as the reference's does. Requests should be parsed into this type.
+  [[nodiscard]] virtual Result<std::string> render(const nlohmann::ordered_json& context) const = 0;
 };
 
 }  // namespace krait::server

@@ -21,7 +21,7 @@ const std::vector<OptionSpec>& table() {
       {"chat-template", kText, "", "FILE", "A Jinja file to use instead of the checkpoint's chat template.", kAnyModel},
       {"max-model-len", kInteger, "", "N", "Prompt and answer together, in tokens; by default what the checkpoint states.", kAnyModel, 1, kMaxCount},
       {"threads", kInteger, "0", "N", "Threads that compute; 0 takes every core.", kAnyModel, 0, 4096},
-      {"cpu-isa", kChoice, "auto", "NAME", "The instruction set to compute with.", kAnyModel, 0, 0, {"auto", "portable", "avx2", "avx512", "avx512bf16"}},
+      {"cpu-isa", kChoice, "auto", "NAME", "The instruction set to compute with.", kAnyModel, 0, 0, {"auto", "avx512", "avx2", "portable"}},
       {"compute-dtype", kChoice, "auto", "TYPE", "What the rows that enter a matrix product are rounded to; auto is the platform's choice (float32 for `krait logits`).", kAnyModel, 0, 0, {"auto", "float32", "bfloat16"}},
       {"cache-memory", kCacheMemory, "0.5", "SIZE", "Memory for KV pages and recurrent states: 512MiB, 2GiB, or a share of what is free after the weights.", kAnyModel},
       {"block-size", kInteger, "16", "N", "Tokens in a KV page.", kAnyModel, 1, 1024},

@@ -5,12 +5,14 @@
 namespace krait::server {
 
 void EventQueue::push(GenerationEvent event) {
-  std::lock_guard lock(mutex_);
-  if (closed_) return;
-  closed_ = is_last(event);
-  events_.push_back(std::move(event));
-  ready_.notify_one();
-  // Under the lock, so that a listener that was replaced is never called again. Listeners only post.
+  {
+    std::lock_guard lock(mutex_);
+    if (closed_) return;
+    closed_ = is_last(event);
+    events_.push_back(std::move(event));
+    ready_.notify_one();
+  }
+  std::lock_guard lock(listener_mutex_);
   if (listener_) listener_();
 }
 
@@ -31,9 +33,14 @@ GenerationEvent EventQueue::pop() {
 }
 
 void EventQueue::set_listener(std::function<void()> listener) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard lock(listener_mutex_);
   listener_ = std::move(listener);
-  if (listener_ && !events_.empty()) listener_();
+  if (listener_ && !empty()) listener_();
+}
+
+bool EventQueue::empty() {
+  std::lock_guard lock(mutex_);
+  return events_.empty();
 }
 
 Generation::Generation(std::string id, std::string model, std::shared_ptr<EventQueue> events,

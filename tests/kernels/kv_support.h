@@ -63,7 +63,7 @@ struct AttentionOptions {
   float scale = 0.3F;
   int window = 0;
   float soft_cap = 0.0F;
-  std::vector<float> sinks;
+  std::vector<float> sinks{};
 };
 
 /// Attention of query tokens [begin, end) of one sequence.

@@ -1,1 +1,226 @@
 #include <catch2/catch.hpp>
+#include <cmath>
+
+#include "tests/kernels/state_support.h"
+
+namespace krait {
+namespace {
+
+using test::Matrix;
+using test::Sequences;
+using test::SsmModel;
+using test::StateSlots;
+
+constexpr DType kTypes[] = {DType::kFloat32, DType::kBFloat16, DType::kFloat16};
+
+StateSlots slots_for(const SsmModel& model, DType dtype) { return {6, 0, model.state_elements(), dtype, dtype}; }
+
+double softplus(double x) { return x > 30.0 ? x : std::log1p(std::exp(x)); }
+
+/// The recurrence in double, from zeros.
+std::vector<double> reference(const SsmModel& model, const SsmModel::Inputs& in) {
+  std::vector<double> state(static_cast<std::size_t>(model.state_elements()));
+  std::vector<double> y;
+  for (int t = 0; t < in.x.rows; ++t) {
+    for (int h = 0; h < model.heads; ++h) {
+      const auto i = static_cast<std::size_t>(h);
+      double dt = softplus(static_cast<double>(in.dt.at(t, h)) + static_cast<double>(model.bias.data[i]));
+      dt = std::min(std::max(dt, static_cast<double>(model.dt_min)), static_cast<double>(model.dt_max));
+      const int g = h / (model.heads / model.groups);
+      for (int p = 0; p < model.head_dim; ++p) {
+        const double x = static_cast<double>(in.x.at(t, h * model.head_dim + p));
+        double sum = static_cast<double>(model.d.data[i]) * x;
+        for (int n = 0; n < model.state_size; ++n) {
+          double& s = state[static_cast<std::size_t>((h * model.head_dim + p) * model.state_size + n)];
+          s = std::exp(dt * static_cast<double>(model.a.data[i])) * s +
+              dt * x * static_cast<double>(in.b.at(t, g * model.state_size + n));
+          sum += s * static_cast<double>(in.c.at(t, g * model.state_size + n));
+        }
+        y.push_back(sum);
+      }
+    }
+  }
+  return y;
+}
+
+Matrix update(Operations& ops, const SsmModel& model, const SsmModel::Inputs& in, const Sequences& rows,
+              const StateCacheView& state) {
+  Matrix y(in.x.rows, in.x.columns, 77.0F);
+  SelectiveStateUpdateArgs args;
+  args.x = in.x.view();
+  args.dt = in.dt.view();
+  args.b = in.b.view();
+  args.c = in.c.view();
+  args.a = model.a.data.data();
+  args.d = model.d.data.data();
+  args.dt_bias = model.bias.data.data();
+  args.dt_min = model.dt_min;
+  args.dt_max = model.dt_max;
+  args.heads = model.heads;
+  args.head_dim = model.head_dim;
+  args.groups = model.groups;
+  args.state_size = model.state_size;
+  args.state_read = rows.read;
+  args.state_write = rows.write;
+  args.has_initial_state = rows.initial;
+  args.state = state;
+  args.y = y.view();
+  ops.selective_state_update(args);
+  return y;
+}
+
+}  // namespace
+
+TEST_CASE("The scan is the recurrence") {
+  for (std::uint32_t seed = 1; seed <= 8; ++seed) {
+    test::Random random(seed);
+    const int groups = random.integer(1, 3);
+    SsmModel model(random, groups * random.integer(1, 3), random.integer(1, 20), groups, random.integer(1, 140));
+    if (seed % 2 == 0) {
+      model.dt_min = 0.3F;
+      model.dt_max = 0.9F;
+    }
+    const auto in = model.inputs(random, random.integer(1, 50));
+    CAPTURE(seed, model.heads, model.head_dim, model.state_size, in.x.rows);
+    StateSlots slots = slots_for(model, DType::kFloat32);
+    Sequences sequences;
+    sequences.add(static_cast<int>(in.x.rows), 1, 2, false);
+    test::Machine machine;
+    CHECK(test::worst_error(model.scan(machine.ops(), in, sequences, slots.view).data, reference(model, in)) < 2e-5);
+  }
+}
+
+TEST_CASE("An infinite upper limit of dt is none") {
+  test::Random random(2);
+  SsmModel model(random, 2, 3, 1, 8);
+  const auto in = model.inputs(random, 5);
+  test::Machine machine;
+  Sequences sequences;
+  sequences.add(5, 1, 1, false);
+  StateSlots a = slots_for(model, DType::kFloat32), b = slots_for(model, DType::kFloat32);
+  const Matrix large = model.scan(machine.ops(), in, sequences, a.view);
+  model.dt_max = std::numeric_limits<float>::infinity();
+  CHECK(test::same_bits(model.scan(machine.ops(), in, sequences, b.view), large));
+}
+
+TEST_CASE("A sequence cut anywhere gives the scan of the whole, and the same state") {
+  for (const auto& machine : test::machines()) {
+    for (std::uint32_t seed = 1; seed <= 9; ++seed) {
+      test::Random random(seed);
+      const SsmModel model(random, 4, random.integer(1, 9), 2, random.integer(1, 70));
+      const DType dtype = kTypes[seed % 3];
+      const int tokens = random.integer(2, 60);
+      const auto in = model.inputs(random, tokens);
+      CAPTURE(machine->label, seed, tokens, model.state_size, dtype_name(dtype));
+      StateSlots whole_slots = slots_for(model, dtype);
+      Sequences whole;
+      whole.add(tokens, 2, 2, false);
+      const Matrix expected = model.scan(machine->ops(), in, whole, whole_slots.view);
+
+      StateSlots slots = slots_for(model, dtype);
+      Matrix pieces;
+      int slot = 1;
+      for (int begin = 0; begin < tokens;) {
+        const int end = std::min(tokens, begin + random.integer(1, 20));
+        const int next = random.integer(0, 1) == 1 ? slot : slot % 5 + 1;
+        Sequences part;
+        part.add(end - begin, slot, next, begin > 0);
+        // A decode step by either of its two operations.
+        const bool single = end - begin == 1 && random.integer(0, 1) == 1;
+        pieces.append(single ? update(machine->ops(), model, in.slice(begin, end), part, slots.view)
+                             : model.scan(machine->ops(), in.slice(begin, end), part, slots.view));
+        begin = end;
+        slot = next;
+      }
+      CHECK(test::same_bits(pieces, expected));
+      CHECK(slots.slot(slot) == whole_slots.slot(2));
+    }
+  }
+}
+
+TEST_CASE("selective_state_update has the bits of a scan of one token") {
+  for (const DType dtype : kTypes) {
+    test::Random random(8);
+    const SsmModel model(random, 6, 40, 3, 33);
+    test::Machine& machine = *test::machines().back();
+    StateSlots a = slots_for(model, dtype), b = slots_for(model, dtype);
+    for (int step = 0; step < 4; ++step) {
+      const auto in = model.inputs(random, 3);
+      Sequences rows;
+      for (int i = 0; i < 3; ++i) rows.add(1, i + 1, i + 1, step > 0);
+      rows.write[1] = step == 2 ? 0 : 2;
+      CHECK(
+          test::same_bits(update(machine.ops(), model, in, rows, a.view), model.scan(machine.ops(), in, rows, b.view)));
+      CHECK(a.memory == b.memory);
+    }
+  }
+}
+
+TEST_CASE("An empty sequence and the null slot change nothing") {
+  test::Random random(4);
+  const SsmModel model(random, 2, 3, 1, 8);
+  test::Machine machine;
+  StateSlots slots = slots_for(model, DType::kFloat32);
+  const auto before = slots.memory;
+  Sequences sequences;
+  sequences.add(0, 1, 2, true);
+  sequences.add(2, 1, 0, false);
+  const Matrix y = model.scan(machine.ops(), model.inputs(random, 2), sequences, slots.view);
+  CHECK(slots.memory == before);
+  CHECK(y.at(0, 0) == 77.0F);
+}
+
+TEST_CASE("Mamba-1's shape: A for each element, dt for each row, gate") {
+  test::Random random(12);
+  const int width = 50, n = 17;
+  const Matrix a = random.matrix(width, n, 2.0F), x = random.matrix(2, width), dt = random.matrix(2, width);
+  const Matrix b = random.matrix(2, n), c = random.matrix(2, n), z = random.matrix(2, width),
+               d = random.matrix(1, width);
+  Matrix y(2, width);
+  StateSlots slots(3, 0, width * n, DType::kFloat32, DType::kFloat32);
+  const std::vector<std::int32_t> index{1, 1};
+  test::Machine machine;
+  std::vector<double> state(static_cast<std::size_t>(width * n));
+  for (int t = 0; t < 2; ++t) {
+    const std::vector<std::int32_t> slot{1};
+    const std::vector<std::uint8_t> initial{static_cast<std::uint8_t>(t)};
+    SelectiveStateUpdateArgs args;
+    args.x = x.view().slice_rows(t, 1);
+    args.dt = dt.view().slice_rows(t, 1);
+    args.dt_per_row = true;
+    args.b = b.view().slice_rows(t, 1);
+    args.c = c.view().slice_rows(t, 1);
+    args.z = z.view().slice_rows(t, 1);
+    args.a = a.data.data();
+    args.a_stride_head = 0;
+    args.a_stride_row = n;
+    args.a_stride_state = 1;
+    args.d = d.data.data();
+    args.d_stride_head = 0;
+    args.d_stride_row = 1;
+    args.dt_max = 1e30F;
+    args.heads = 1;
+    args.head_dim = width;
+    args.state_size = n;
+    args.state_read = slot;
+    args.state_write = slot;
+    args.has_initial_state = initial;
+    args.state = slots.view;
+    args.y = y.view().slice_rows(t, 1);
+    machine.ops().selective_state_update(args);
+    for (int p = 0; p < width; ++p) {
+      const double step = softplus(static_cast<double>(dt.at(t, p)));
+      double sum = static_cast<double>(d.at(0, p)) * static_cast<double>(x.at(t, p));
+      for (int i = 0; i < n; ++i) {
+        double& s = state[static_cast<std::size_t>(p * n + i)];
+        s = std::exp(step * static_cast<double>(a.at(p, i))) * s +
+            step * static_cast<double>(b.at(t, i)) * static_cast<double>(x.at(t, p));
+        sum += s * static_cast<double>(c.at(t, i));
+      }
+      const double gate = static_cast<double>(z.at(t, p));
+      CHECK(static_cast<double>(y.at(t, p)) == Approx(sum * gate / (1.0 + std::exp(-gate))).margin(1e-4).epsilon(1e-4));
+    }
+  }
+}
+
+}  // namespace krait

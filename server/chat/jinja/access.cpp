@@ -64,7 +64,7 @@ Value get_attribute(const Value& object, const std::string& name) {
   if (name.starts_with("__")) return missing(object, name);  // what the sandbox calls unsafe
   if (Object* mutable_object = object.object()) return mutable_object->attribute(name);
   if (auto method = find_method(object, name)) return *method;
-  const Value* item = object.dict() != nullptr ? object.dict()->find(name) : nullptr;
+  const Value* item = object.dict() != nullptr ? object.dict()->find_name(name) : nullptr;
   return item != nullptr ? *item : missing(object, name);
 }
 
@@ -89,6 +89,7 @@ Value get_slice(RenderContext& context, const Value& object, const SliceBounds& 
   if (object.string() == nullptr && !is_list) {
     render_error("'" + std::string(type_name(object)) + "' object cannot be sliced");
   }
+  if (object.is_markup()) render_error("slices of text marked safe are not supported");
   const std::vector<std::size_t> indices = slice_indices(length(object), bounds);
   if (object.string() != nullptr) {
     context.charge_text(object.string()->size());

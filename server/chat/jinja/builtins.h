@@ -17,6 +17,8 @@ using Method = Filter;
 /// Null for a name that this interpreter does not implement.
 Filter find_filter(std::string_view name);
 Test find_test(std::string_view name);
+/// Whether the filter is implemented for text marked safe; most would have to keep the mark.
+bool takes_markup(Filter filter);
 
 /// The global functions: range, namespace, dict, raise_exception, strftime_now. Undefined for any other name.
 Value find_function(const std::string& name);
@@ -34,7 +36,8 @@ class Parameters {
 
   /// The argument, or null.
   [[nodiscard]] const Value* find(std::size_t index) const { return values_[index]; }
-  [[nodiscard]] const Value& required(std::size_t index) const;
+  /// The argument; fails without one.
+  const Value& required(std::size_t index) const;
   [[nodiscard]] bool flag(std::size_t index, bool fallback) const;
   [[nodiscard]] std::int64_t integer(std::size_t index, std::int64_t fallback) const;
   /// A string; None stands for the default.

@@ -33,6 +33,15 @@ std::vector<Value> evaluate_all(const std::vector<ExpressionPtr>& nodes, RenderC
 CallArguments ArgumentNodes::evaluate(RenderContext& context) const {
   CallArguments arguments{.positional = evaluate_all(positional, context), .named = {}};
   for (const auto& [name, node] : named) arguments.named.emplace_back(name, node->evaluate(context));
+  if (spread) {
+    for (Value& value : iterate(require_defined(spread->evaluate(context)))) arguments.positional.push_back(std::move(value));
+  }
+  if (named_spread) {
+    const Value values = named_spread->evaluate(context);
+    require_defined(values);
+    if (values.dict() == nullptr) render_error("argument after ** must be a mapping");
+    for (const auto& [key, value] : values.dict()->items) arguments.named.emplace_back(to_text(key), value);
+  }
   return arguments;
 }
 
@@ -171,6 +180,7 @@ ExpressionPtr make_filter(int line, Filter filter, ExpressionPtr subject, Argume
   return make(line, [filter, subject = share(std::move(subject)), arguments = share(std::move(arguments))](
                         RenderContext& context) {
     const Value value = subject->evaluate(context);
+    if (value.is_markup() && !takes_markup(filter)) render_error("this filter is not supported for text marked safe");
     return filter(context, value, arguments->evaluate(context));
   });
 }

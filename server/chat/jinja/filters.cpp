@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <unordered_map>
 
 #include "server/chat/jinja/builtins.h"
@@ -88,7 +90,9 @@ Value default_filter(RenderContext& /*context*/, const Value& subject, const Cal
 }
 
 JsonStyle json_style(const Parameters& parameters) {
-  JsonStyle style{.ensure_ascii = parameters.flag(0, false), .sort_keys = parameters.flag(3, false)};
+  JsonStyle style;
+  style.ensure_ascii = parameters.flag(0, false);
+  style.sort_keys = parameters.flag(3, false);
   const Value* indent = parameters.find(1);
   if (indent != nullptr && !indent->is_none()) {
     const bool is_text = indent->string() != nullptr;
@@ -114,6 +118,19 @@ Value tojson(RenderContext& context, const Value& subject, const CallArguments& 
   std::string text = to_json(subject, json_style(parameters));
   context.charge_text(text.size());
   return text;
+}
+
+Value safe(RenderContext& context, const Value& subject, const CallArguments& arguments) {
+  const Parameters parameters("safe", arguments, {});
+  return Value::markup(text_of(context, subject));
+}
+
+Value escape(RenderContext& context, const Value& subject, const CallArguments& arguments) {
+  const Parameters parameters("escape", arguments, {});
+  if (subject.is_markup()) return subject;
+  std::string text = escape_html(text_of(context, subject));
+  context.charge_text(text.size());
+  return Value::markup(std::move(text));
 }
 
 /// The integer that the whole of `text` spells, as Python's int() reads it.
@@ -143,6 +160,7 @@ Value int_filter(RenderContext& /*context*/, const Value& subject, const CallArg
   const Parameters parameters("int", arguments, {"default", "base"});
   if (parameters.integer(1, 10) != 10) render_error("int() in another base than 10 is not supported");
   require_defined(subject);
+  if (subject.is_large_integer()) return subject;
   if (subject.is_float()) return to_integer(subject.number());
   if (subject.is_number()) return subject.integer();
   if (subject.string() != nullptr) {
@@ -169,6 +187,23 @@ Value abs_filter(RenderContext& /*context*/, const Value& subject, const CallArg
   return subject.integer() == INT64_MIN ? to_integer(-subject.number()) : Value(std::abs(subject.integer()));
 }
 
+Value round_filter(RenderContext& /*context*/, const Value& subject, const CallArguments& arguments) {
+  const Parameters parameters("round", arguments, {"precision", "method"});
+  require_defined(subject);
+  if (!subject.is_number()) render_error("round() needs a number");
+  const std::int64_t precision = parameters.integer(0, 0);
+  const std::string method = parameters.text(1, "common");
+  if (precision < 0 || precision > 15) render_error("round() to " + std::to_string(precision) + " digits is not supported");
+  const double scale = std::pow(10.0, static_cast<double>(precision));
+  if (method == "ceil") return std::ceil(subject.number() * scale) / scale;
+  if (method == "floor") return std::floor(subject.number() * scale) / scale;
+  if (method != "common") render_error("method must be common, ceil or floor");
+  if (!subject.is_float()) return subject.integer();
+  char text[400];  // printf rounds the exact decimal value, halves to even, as Python's round() does
+  const int length = std::snprintf(text, sizeof text, "%.*f", static_cast<int>(precision), subject.number());
+  return std::strtod(std::string(text, static_cast<std::size_t>(length)).c_str(), nullptr);
+}
+
 Value indent(RenderContext& context, const Value& subject, const CallArguments& arguments) {
   const Parameters parameters("indent", arguments, {"width", "first", "blank"});
   const Value* width = parameters.find(0);
@@ -190,12 +225,16 @@ Value indent(RenderContext& context, const Value& subject, const CallArguments& 
 
 }  // namespace
 
+bool takes_markup(Filter filter) {
+  return filter == &safe || filter == &escape || filter == &tojson || filter == &length_filter || filter == &default_filter;
+}
+
 Filter find_filter(std::string_view name) {
   static const std::unordered_map<std::string_view, Filter> filters = {
       {"trim", &trim},          {"upper", &upper},     {"lower", &lower},          {"title", &title},
       {"string", &string},      {"replace", &replace}, {"length", &length_filter}, {"count", &length_filter},
       {"default", &default_filter}, {"d", &default_filter}, {"tojson", &tojson},   {"int", &int_filter},
-      {"float", &float_filter}, {"abs", &abs_filter},  {"indent", &indent},        {"capitalize", &capitalize}};
+      {"float", &float_filter}, {"abs", &abs_filter},  {"indent", &indent},        {"capitalize", &capitalize}, {"safe", &safe}, {"e", &escape}, {"escape", &escape}, {"round", &round_filter}};
   const auto found = filters.find(name);
   return found == filters.end() ? find_list_filter(name) : found->second;
 }

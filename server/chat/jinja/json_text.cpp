@@ -32,7 +32,7 @@ class JsonWriter {
   static std::string scalar(const Value& value) {
     if (value.is_none()) return "null";
     if (value.is_bool()) return value.integer() != 0 ? "true" : "false";
-    if (value.is_integer()) return std::to_string(value.integer());
+    if (value.is_integer() || value.is_large_integer()) return to_repr(value);
     if (value.is_float()) {
       const double number = value.number();
       if (std::isnan(number)) return "NaN";

@@ -21,6 +21,9 @@ constexpr Names<26> kOtherStringMethods = {
     "ljust",      "maketrans",   "rindex",       "rjust",      "rpartition", "swapcase", "translate", "zfill"};
 constexpr Names<2> kOtherDictMethods = {"copy", "fromkeys"};
 constexpr Names<1> kOtherListMethods = {"copy"};
+// Of ranges, dict views and generators.
+constexpr Names<10> kOtherIterableMethods = {"count", "index",   "start", "stop",       "step",
+                                             "send",  "throw",   "close", "isdisjoint", "mapping"};
 constexpr Names<8> kNumberAttributes = {"as_integer_ratio", "bit_count", "bit_length", "conjugate",
                                         "denominator",      "imag",      "numerator",  "real"};
 // What would change a value: the sandbox lets nobody have it.
@@ -118,8 +121,8 @@ std::optional<Value> find_sequence_method(const Value& object, std::string_view 
   if (kind == SequenceKind::kList && has(kListMutators, name)) return refused(object, name);
   if (kind == SequenceKind::kList && has(kOtherListMethods, name)) not_implemented(object, name);
   if (kind == SequenceKind::kList || kind == SequenceKind::kTuple) return bind(object, list_methods(), name);
-  if (name.starts_with("__")) return std::nullopt;
-  not_implemented(object, name);  // of ranges, views and generators, nothing is
+  if (has(kOtherIterableMethods, name)) not_implemented(object, name);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -131,6 +134,7 @@ bool is_method_name(std::string_view name) {
 
 std::optional<Value> find_method(const Value& object, std::string_view name) {
   if (object.string() != nullptr) {
+    if (object.is_markup() && string_methods().contains(name)) not_implemented(object, name);
     if (has(kOtherStringMethods, name)) not_implemented(object, name);
     return bind(object, string_methods(), name);
   }

@@ -54,6 +54,8 @@ std::string capture_body(const Body& body, RenderContext& context);
 struct ArgumentNodes {
   std::vector<ExpressionPtr> positional;
   std::vector<std::pair<std::string, ExpressionPtr>> named;
+  ExpressionPtr spread;        ///< *values, behind the positional ones; null without
+  ExpressionPtr named_spread;  ///< **values
   [[nodiscard]] CallArguments evaluate(RenderContext& context) const;
 };
 

@@ -5,6 +5,7 @@
 
 #include "server/chat/jinja/error.h"
 #include "server/chat/jinja/render_context.h"
+#include "server/chat/jinja/strings.h"
 
 namespace krait::server::jinja {
 namespace {
@@ -38,8 +39,17 @@ bool is_joinable(const Value& left, const Value& right) {
          (a->kind == SequenceKind::kList || a->kind == SequenceKind::kTuple);
 }
 
+/// Text joined with text that is marked safe: what is not marked is escaped, and the whole is marked.
+Value joined_markup(RenderContext& context, const Value& left, const Value& right) {
+  const std::string first = left.is_markup() ? *left.string() : escape_html(*left.string());
+  const std::string second = right.is_markup() ? *right.string() : escape_html(*right.string());
+  context.charge_text(first.size() + second.size());
+  return Value::markup(first + second);
+}
+
 Value add(RenderContext& context, const Value& left, const Value& right) {
   if (left.string() != nullptr && right.string() != nullptr) {
+    if (left.is_markup() || right.is_markup()) return joined_markup(context, left, right);
     context.charge_text(left.string()->size() + right.string()->size());
     return *left.string() + *right.string();
   }
@@ -78,6 +88,7 @@ Value repeated(RenderContext& context, const Value& what, std::int64_t times) {
 }
 
 bool is_repeatable(const Value& value) {
+  if (value.is_markup()) render_error("repeating text marked safe is not supported");
   const Sequence* sequence = value.sequence();
   return value.string() != nullptr || (sequence != nullptr && (sequence->kind == SequenceKind::kList ||
                                                                sequence->kind == SequenceKind::kTuple));

@@ -8,14 +8,18 @@
 
 namespace krait::server::jinja {
 
-RenderContext::RenderContext(Value globals, std::time_t now) : globals_(std::move(globals)), now_(now), scopes_(1) {}
+RenderContext::RenderContext(Value globals, std::time_t now)
+    : globals_(std::move(globals)),
+      now_(now),
+      scopes_(1),
+      deadline_(std::chrono::steady_clock::now() + std::chrono::seconds(kLimits.max_seconds)) {}
 
 Value RenderContext::lookup(const std::string& name) const {
   for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
     const auto found = std::find_if(scope->begin(), scope->end(), [&name](const auto& entry) { return entry.first == name; });
     if (found != scope->end()) return found->second;
   }
-  const Value* global = globals_.dict()->find(name);
+  const Value* global = globals_.dict()->find_name(name);
   return global != nullptr ? *global : Value::undefined("'" + name + "' is undefined");
 }
 
@@ -31,8 +35,9 @@ void RenderContext::assign(const std::string& name, Value value) {
 
 void RenderContext::write(std::string_view text) {
   charge_text(text.size());
-  if (output_->size() + text.size() > kLimits.max_text) throw TemplateError(Failure::kLimit, "the text gets too long");
-  output_->append(text);
+  std::string& output = outputs_.back();
+  if (output.size() + text.size() > kLimits.max_text) throw TemplateError(Failure::kLimit, "the text gets too long");
+  output.append(text);
 }
 
 void RenderContext::charge(std::size_t bytes) {
@@ -47,8 +52,14 @@ void RenderContext::charge_text(std::size_t bytes) {
   charge(bytes);
 }
 
+void RenderContext::check_steps() {
+  ++steps_;
+  const bool late = steps_ % 64 == 0 && std::chrono::steady_clock::now() > deadline_;
+  if (late || steps_ > kLimits.max_steps) throw TemplateError(Failure::kLimit, "the template takes too many steps");
+}
+
 Step::Step(RenderContext& context, int line) : context_(context) {
-  if (++context_.steps_ > kLimits.max_steps) throw TemplateError(Failure::kLimit, "the template takes too many steps");
+  context_.check_steps();
   if (context_.depth_ >= kLimits.max_depth) throw TemplateError(Failure::kLimit, "the template nests too deeply");
   ++context_.depth_;
   context_.line_ = line;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <ctime>
 #include <memory>
 #include <string>
@@ -35,7 +36,7 @@ class RenderContext {
 
   void write(std::string_view text);
   /// What was written; the context is done.
-  std::string take_output() { return std::move(*output_); }
+  std::string take_output() { return std::move(outputs_.front()); }
 
   /// Counts memory that a value takes; fails past the limits. Called before the value is made.
   void charge(std::size_t bytes);
@@ -43,6 +44,8 @@ class RenderContext {
   void charge_text(std::size_t bytes);
 
  private:
+  void check_steps();
+
   friend class Step;
   friend class Scope;
   friend class MacroScope;
@@ -53,12 +56,12 @@ class RenderContext {
   std::time_t now_;
   std::vector<Variables> scopes_;
   std::vector<std::unique_ptr<Object>> objects_;
-  std::string main_output_;
-  std::string* output_ = &main_output_;
+  std::vector<std::string> outputs_ = std::vector<std::string>(1);  ///< the rendering's, and one per capture in progress
   int line_ = 0;
   int depth_ = 0;
   std::size_t steps_ = 0;
   std::size_t allocated_ = 0;
+  std::chrono::steady_clock::time_point deadline_;
 };
 
 /// The evaluation of one node: a step, one level deeper.
@@ -101,16 +104,14 @@ class MacroScope {
 /// Collects what is written while it lives.
 class Capture {
  public:
-  explicit Capture(RenderContext& context) : context_(context), outer_(context.output_) { context.output_ = &text_; }
-  ~Capture() { context_.output_ = outer_; }
+  explicit Capture(RenderContext& context) : context_(context) { context_.outputs_.emplace_back(); }
+  ~Capture() { context_.outputs_.pop_back(); }
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
-  std::string take() { return std::move(text_); }
+  std::string take() { return std::move(context_.outputs_.back()); }
 
  private:
   RenderContext& context_;
-  std::string* outer_;
-  std::string text_;
 };
 
 }  // namespace krait::server::jinja

@@ -105,6 +105,33 @@ std::string to_lower(std::string_view text) {
   });
 }
 
+std::string escape_html(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        result += "&amp;";
+        break;
+      case '<':
+        result += "&lt;";
+        break;
+      case '>':
+        result += "&gt;";
+        break;
+      case '\'':
+        result += "&#39;";
+        break;
+      case '"':
+        result += "&#34;";
+        break;
+      default:
+        result.push_back(c);
+    }
+  }
+  return result;
+}
+
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to, std::int64_t limit) {
   std::string result;
   std::size_t done = 0;

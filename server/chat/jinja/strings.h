@@ -27,6 +27,9 @@ std::vector<std::string_view> characters(std::string_view text);
 std::string to_upper(std::string_view text);
 std::string to_lower(std::string_view text);
 
+/// With & < > ' " as entities, as the Python package MarkupSafe writes them.
+std::string escape_html(std::string_view text);
+
 /// At most `limit` replacements (all, if negative). An empty `from` is found between all characters, as in Python.
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to, std::int64_t limit);
 

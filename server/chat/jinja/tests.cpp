@@ -19,14 +19,15 @@ bool is_defined(const Value& value) { return !value.is_undefined(); }
 bool is_undefined(const Value& value) { return value.is_undefined(); }
 bool is_none(const Value& value) { return value.is_none(); }
 bool is_string(const Value& value) { return value.string() != nullptr; }
-bool is_number(const Value& value) { return value.is_number(); }
-bool is_integer(const Value& value) { return value.is_integer(); }
+bool is_number(const Value& value) { return value.is_number() || value.is_large_integer(); }
+bool is_integer(const Value& value) { return value.is_integer() || value.is_large_integer(); }
 bool is_float(const Value& value) { return value.is_float(); }
 bool is_boolean(const Value& value) { return value.is_bool(); }
 bool is_the_true(const Value& value) { return value.is_bool() && value.integer() == 1; }
 bool is_the_false(const Value& value) { return value.is_bool() && value.integer() == 0; }
 bool is_mapping(const Value& value) { return value.dict() != nullptr; }
-bool is_callable(const Value& value) { return value.callable() != nullptr; }
+/// Undefined counts, because Jinja's class for it has a __call__ (which fails).
+bool is_callable(const Value& value) { return value.callable() != nullptr || value.is_undefined(); }
 
 bool is_iterable(const Value& value) {
   return value.is_undefined() || value.string() != nullptr || value.dict() != nullptr || value.sequence() != nullptr;

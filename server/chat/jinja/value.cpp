@@ -40,6 +40,18 @@ Value Value::undefined(std::string reason) {
   return value;
 }
 
+Value Value::large_integer(std::uint64_t number) {
+  Value value;
+  value.data_ = number;
+  return value;
+}
+
+Value Value::markup(std::string text) {
+  Value value(std::move(text));
+  value.markup_ = true;
+  return value;
+}
+
 const std::string* Value::string() const { return shared<std::string>(data_); }
 const Sequence* Value::sequence() const { return shared<Sequence>(data_); }
 const Dict* Value::dict() const { return shared<Dict>(data_); }
@@ -74,8 +86,8 @@ const Value* Dict::find(const Value& key) const {
   return index == kNowhere ? nullptr : &items[index].second;
 }
 
-const Value* Dict::find(std::string_view key) const {
-  const auto found = names_.find(std::string(key));
+const Value* Dict::find_name(std::string_view name) const {
+  const auto found = names_.find(std::string(name));
   return found == names_.end() ? nullptr : &items[found->second].second;
 }
 
@@ -109,7 +121,8 @@ std::string_view type_name(const Value& value) {
     return kNames[static_cast<std::size_t>(sequence->kind)];
   }
   if (const Object* object = value.object()) return object->type_name();
-  constexpr std::string_view kNames[] = {"Undefined", "NoneType", "bool", "int", "float", "str", "", "dict", "function", ""};
+  constexpr std::string_view kNames[] = {"Undefined", "NoneType", "bool", "int", "float", "int", "str", "", "dict", "function", ""};
+  if (value.is_markup()) return "Markup";
   return kNames[value.data().index()];
 }
 

@@ -51,7 +51,7 @@ struct None {};
 class Value {
  public:
   using String = std::shared_ptr<const std::string>;
-  using Data = std::variant<Undefined, None, bool, std::int64_t, double, String, std::shared_ptr<const Sequence>,
+  using Data = std::variant<Undefined, None, bool, std::int64_t, double, std::uint64_t, String, std::shared_ptr<const Sequence>,
                             std::shared_ptr<const Dict>, std::shared_ptr<const Callable>, Object*>;
 
   Value() = default;  ///< undefined
@@ -67,12 +67,18 @@ class Value {
   Value(std::shared_ptr<const Callable> callable) : data_(std::move(callable)) {}
   Value(Object* object) : data_(object) {}
   static Value undefined(std::string reason);
+  /// An integer above the 64-bit signed range, as JSON may hold: it can be printed and compared for equality, no more.
+  static Value large_integer(std::uint64_t value);
+  /// Text that the filter `safe` or `escape` made: a Markup of Python's, which escapes what it is added to.
+  static Value markup(std::string text);
 
   [[nodiscard]] bool is_undefined() const { return std::holds_alternative<Undefined>(data_); }
   [[nodiscard]] bool is_none() const { return std::holds_alternative<None>(data_); }
   [[nodiscard]] bool is_bool() const { return std::holds_alternative<bool>(data_); }
   [[nodiscard]] bool is_float() const { return std::holds_alternative<double>(data_); }
   [[nodiscard]] bool is_integer() const { return std::holds_alternative<std::int64_t>(data_); }
+  [[nodiscard]] bool is_large_integer() const { return std::holds_alternative<std::uint64_t>(data_); }
+  [[nodiscard]] bool is_markup() const { return markup_; }
   /// int, float or bool, which Python counts as a number.
   [[nodiscard]] bool is_number() const { return is_bool() || is_integer() || is_float(); }
 
@@ -92,6 +98,7 @@ class Value {
 
  private:
   Data data_;
+  bool markup_ = false;  ///< of a string
 };
 
 enum class SequenceKind {
@@ -116,7 +123,7 @@ struct Dict {
 
   /// The value of a key, or null. Keys are compared as Python does (1 == 1.0 == true).
   [[nodiscard]] const Value* find(const Value& key) const;
-  [[nodiscard]] const Value* find(std::string_view key) const;
+  [[nodiscard]] const Value* find_name(std::string_view name) const;
   /// Adds, or replaces the value of a key that is there.
   void set(Value key, Value value);
 

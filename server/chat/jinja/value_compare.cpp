@@ -40,6 +40,7 @@ bool equals(const Value& left, const Value& right) {
   if (const std::string* text = left.string()) return *text == *right.string();
   if (const Sequence* sequence = left.sequence()) return equal_sequences(*sequence, *right.sequence());
   if (const Dict* dict = left.dict()) return equal_dicts(*dict, *right.dict());
+  if (left.is_large_integer()) return std::get<std::uint64_t>(left.data()) == std::get<std::uint64_t>(right.data());
   if (left.is_undefined() || left.is_none()) return true;
   return left.object() == right.object() && left.callable() == right.callable();
 }

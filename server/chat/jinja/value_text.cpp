@@ -93,7 +93,8 @@ std::string to_repr(const Value& value) {
   if (value.is_bool()) return value.integer() != 0 ? "True" : "False";
   if (value.is_integer()) return std::to_string(value.integer());
   if (value.is_float()) return float_text(value.number());
-  if (const std::string* text = value.string()) return quoted(*text);
+  if (value.is_large_integer()) return std::to_string(std::get<std::uint64_t>(value.data()));
+  if (const std::string* text = value.string()) return value.is_markup() ? "Markup(" + quoted(*text) + ")" : quoted(*text);
   if (const Dict* dict = value.dict()) return dict_repr(*dict);
   const Sequence* sequence = value.sequence();
   if (sequence != nullptr && (sequence->kind == SequenceKind::kList || sequence->kind == SequenceKind::kTuple)) {

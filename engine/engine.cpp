@@ -1,0 +1,173 @@
+#include "engine/engine.h"
+
+#include <exception>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+
+#include "engine/cache/cache_pools.h"
+#include "engine/engine_inbox.h"
+#include "engine/request/request_checks.h"
+#include "engine/runner/step_plan.h"
+#include "engine/scheduler/scheduler.h"
+
+namespace krait {
+
+namespace {
+
+/// A runner that throws this many steps in a row is broken for good: the engine stops taking requests.
+constexpr int kFatalFailures = 3;
+
+Error unavailable(std::string message) {
+  return {.code = ErrorCode::kUnavailable, .message = std::move(message), .field = {}};
+}
+
+SchedulerConfig scheduler_config(const EngineConfig& config) {
+  return {.max_num_seqs = config.max_num_seqs,
+          .max_num_batched_tokens = config.max_num_batched_tokens,
+          .prefill_tile = config.prefill_tile};
+}
+
+/// The engine's thread owns the scheduler, the runner and the streams' ends; callers reach it through the inbox only.
+class ThreadedEngine final : public Engine {
+ public:
+  ThreadedEngine(EngineConfig config, std::shared_ptr<CachePools> pools, std::unique_ptr<StepRunner> runner)
+      : config_(config),
+        pools_(std::move(pools)),
+        runner_(std::move(runner)),
+        scheduler_(scheduler_config(config), *pools_),
+        inbox_(config.max_queue) {
+    inbox_.publish(scheduler_.stats(), {});
+    thread_ = std::thread([this] { run(); });
+  }
+
+  ~ThreadedEngine() override {
+    inbox_.close(unavailable("the engine has ended"));
+    inbox_.stop();
+    thread_.join();
+  }
+
+  ThreadedEngine(const ThreadedEngine&) = delete;
+  ThreadedEngine& operator=(const ThreadedEngine&) = delete;
+
+  Result<std::shared_ptr<TokenStream>> submit(EngineRequest request) override {
+    if (auto closed = inbox_.closed()) return *std::move(closed);
+    if (Status status = check_request(request, config_, *pools_); !status.ok()) return std::move(status).error();
+    auto stream = std::make_shared<TokenStream>();
+    if (Status status = inbox_.submit(std::move(request), stream); !status.ok()) return std::move(status).error();
+    return stream;
+  }
+
+  void abort(const std::string& request_id, FinishReason reason) override { inbox_.abort(request_id, reason); }
+
+  void drain(std::chrono::milliseconds deadline) override {
+    inbox_.close(unavailable("the server is shutting down and takes no more requests"));
+    if (inbox_.wait_idle(std::chrono::steady_clock::now() + deadline)) return;
+    inbox_.abort_all();
+    inbox_.wait_idle(std::nullopt);
+  }
+
+  [[nodiscard]] bool ready() const override { return !inbox_.closed().has_value(); }
+  [[nodiscard]] EngineStats stats() const override { return inbox_.stats(); }
+  [[nodiscard]] const EngineConfig& config() const override { return config_; }
+
+ private:
+  struct Reader {
+    std::string id;
+    std::shared_ptr<TokenStream> stream;
+  };
+
+  // From here on, the engine's thread only.
+
+  void run() {
+    while (true) {
+      EngineInbox::Commands taken = inbox_.take(scheduler_.idle());
+      for (EngineCommand& command : taken.commands) {
+        std::visit([this](auto& c) { execute(c); }, command);
+      }
+      if (taken.stop) break;
+      if (dead_) scheduler_.end_all(inbox_.closed());
+      step();
+      deliver();
+    }
+    scheduler_.end_all(std::nullopt);
+    deliver();
+  }
+
+  void execute(Submission& submission) {
+    readers_[submission.key] = {.id = submission.request.id, .stream = std::move(submission.stream)};
+    scheduler_.add(submission.key, std::move(submission.request), submission.arrival);
+  }
+  void execute(Cancellation& cancellation) { scheduler_.abort(cancellation.key, cancellation.reason); }
+  void execute(CancelEverything& /*everything*/) { scheduler_.end_all(std::nullopt); }
+
+  void step() {
+    StepPlan plan = scheduler_.schedule(std::chrono::steady_clock::now());
+    if (plan.requests.empty()) return;
+    deliver();  // Before a step that may take long: callers see who runs, and requests that ended in planning are told.
+    try {
+      StepResult result = runner_->wait(runner_->submit(std::move(plan)));
+      failures_ = 0;
+      scheduler_.update(std::move(result), std::chrono::steady_clock::now());
+    } catch (const std::exception& fault) {
+      lose_step(fault.what());
+    } catch (...) {
+      lose_step("an exception of unknown type");
+    }
+  }
+
+  void lose_step(const std::string& what) {
+    scheduler_.fail_step(
+        {.code = ErrorCode::kInternal, .message = "the step that held the request failed: " + what, .field = {}});
+    if (++failures_ < kFatalFailures) return;
+    dead_ = true;
+    inbox_.close(unavailable("the engine has stopped: " + std::to_string(failures_) + " steps in a row failed, the last with: " + what));
+    scheduler_.end_all(inbox_.closed());
+  }
+
+  /// Pushes what has happened to the streams. Statistics go first: who reads a last event finds its request counted.
+  void deliver() {
+    std::vector<RequestEvent> events = scheduler_.take_events();
+    std::vector<std::string> ended;
+    for (const RequestEvent& event : events) {
+      if (event.event.finish) ended.push_back(readers_.at(event.key).id);
+    }
+    inbox_.publish(scheduler_.stats(), ended);
+    for (RequestEvent& event : events) {
+      const bool last = event.event.finish.has_value();
+      readers_.at(event.key).stream->push(std::move(event.event));
+      if (last) readers_.erase(event.key);
+    }
+  }
+
+  const EngineConfig config_;
+  std::shared_ptr<CachePools> pools_;
+  std::unique_ptr<StepRunner> runner_;
+  Scheduler scheduler_;
+  std::unordered_map<std::uint64_t, Reader> readers_;
+  int failures_ = 0;  ///< steps lost in a row
+  bool dead_ = false;
+  EngineInbox inbox_;
+  std::thread thread_;
+};
+
+void require_positive(int value, const std::string& flag) {
+  if (value >= 1) return;
+  throw StartupError({.code = ErrorCode::kInvalidArgument,
+                      .message = flag + " is " + std::to_string(value) + "; it must be at least 1",
+                      .field = flag});
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> make_engine(EngineConfig config, std::shared_ptr<CachePools> pools,
+                                    std::unique_ptr<StepRunner> runner) {
+  require_positive(config.max_num_seqs, "--max-num-seqs");
+  require_positive(config.max_num_batched_tokens, "--max-num-batched-tokens");
+  require_positive(config.max_model_len, "--max-model-len");
+  return std::make_unique<ThreadedEngine>(config, std::move(pools), std::move(runner));
+}
+
+}  // namespace krait

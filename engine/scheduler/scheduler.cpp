@@ -1,0 +1,121 @@
+#include "engine/scheduler/scheduler.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "engine/cache/cache_pools.h"
+#include "engine/scheduler/step_request.h"
+
+namespace krait {
+
+Scheduler::Scheduler(SchedulerConfig config, CachePools& pools) : config_(config), pools_(pools) {}
+
+Scheduler::~Scheduler() {
+  for (auto& [key, request] : requests_) request->cache.release(pools_);
+}
+
+void Scheduler::add(std::uint64_t key, EngineRequest request, TimePoint arrival) {
+  auto state = std::make_unique<RequestState>(key, std::move(request), arrival);
+  if (state->num_prompt() == 0) KRAIT_BUG("a request without a prompt reached the scheduler");
+  queues_.waiting.insert(state.get());
+  if (!requests_.emplace(key, std::move(state)).second) KRAIT_BUG("two requests with one key");
+}
+
+void Scheduler::abort(std::uint64_t key, FinishReason reason) {
+  const auto found = requests_.find(key);
+  if (found != requests_.end() && !found->second->finished) finish(*found->second, reason, {});
+}
+
+StepPlan Scheduler::schedule(TimePoint now) {
+  if (!in_flight_.empty()) KRAIT_BUG("a step is planned while another one is in flight");
+  expire(now);
+  while (!queues_.empty()) {
+    BatchPlanner planner(config_, pools_, queues_);
+    planner.plan();
+    fail_starved(planner.starved());
+    if (!planner.pieces().empty()) return make_plan(planner.pieces(), now);
+    if (planner.starved().empty()) fail_stuck_head();
+  }
+  return {};
+}
+
+void Scheduler::expire(TimePoint now) {
+  std::vector<RequestState*> expired;
+  for (const RequestOrder* queue : {&queues_.running, &queues_.waiting}) {
+    for (RequestState* request : *queue) {
+      if (request->request.deadline && *request->request.deadline <= now) expired.push_back(request);
+    }
+  }
+  for (RequestState* request : expired) {
+    fail(*request, {.code = ErrorCode::kDeadlineExceeded,
+                    .message = "the request's deadline passed after " + std::to_string(request->num_generated()) + " of at most " +
+                               std::to_string(request->request.sampling.max_tokens) + " tokens",
+                    .field = {}});
+  }
+}
+
+void Scheduler::fail_starved(const std::vector<RequestState*>& starved) {
+  for (RequestState* request : starved) {
+    fail(*request, {.code = ErrorCode::kResourceExhausted,
+                    .message = "no cache memory for the request's next token after " + std::to_string(request->num_computed) +
+                               " tokens, though no other request holds any: " + std::to_string(pools_.budget().used()) + " of " +
+                               std::to_string(pools_.budget().total()) + " bytes are in use",
+                    .field = {}});
+  }
+}
+
+/// No input should lead here; if one does, it costs one request and not the server.
+void Scheduler::fail_stuck_head() {
+  fail(*queues_.head(), {.code = ErrorCode::kInternal,
+                         .message = "the scheduler found nothing to compute for " + std::to_string(num_running()) + " running and " +
+                                    std::to_string(num_waiting()) + " waiting requests (" +
+                                    std::to_string(config_.max_num_batched_tokens) + " tokens a step, " +
+                                    std::to_string(config_.max_num_seqs) + " seats, " + std::to_string(pools_.budget().used()) +
+                                    " of " + std::to_string(pools_.budget().total()) + " cache bytes in use)",
+                         .field = {}});
+}
+
+StepPlan Scheduler::make_plan(const std::vector<Piece>& pieces, TimePoint now) {
+  in_flight_ = pieces;
+  StepPlan plan{.step = static_cast<std::uint64_t>(++counters_.steps_total), .requests = {}};
+  for (const Piece& piece : pieces) {
+    RequestState& request = *piece.request;
+    if (request.last_step == 0) {
+      request.stats.first_scheduled = now;
+      counters_.prompt_tokens_total += request.num_prompt();
+    }
+    request.last_step = plan.step;
+    request.in_flight = true;
+    plan.requests.push_back(make_step_request(piece));
+  }
+  count_step(plan);
+  return plan;
+}
+
+void Scheduler::count_step(const StepPlan& plan) {
+  for (const StepRequest& request : plan.requests) {
+    counters_.computed_tokens_total += static_cast<std::int64_t>(request.tokens.size());
+  }
+  // Decodes come first: a mixed step begins with one and does not end with one.
+  if (plan.requests.front().is_decode && !plan.requests.back().is_decode) ++counters_.mixed_steps_total;
+}
+
+std::vector<RequestEvent> Scheduler::take_events() { return std::exchange(events_, {}); }
+
+EngineStats Scheduler::stats() const {
+  EngineStats stats = counters_;
+  stats.requests_running = num_running();
+  stats.requests_waiting = num_waiting();
+  stats.preemptions_total = queues_.preemptions;
+  stats.cache_bytes_used = pools_.budget().used();
+  stats.cache_bytes_total = pools_.budget().total();
+  if (pools_.slots() != nullptr) stats.state_slots_used = pools_.slots()->used();
+  for (std::size_t group = 0; group < pools_.layout().kv_groups.size(); ++group) {
+    stats.kv_pages_used += pools_.pages(group).used();
+  }
+  return stats;
+}
+
+}  // namespace krait

@@ -1,0 +1,26 @@
+#include "engine/scheduler/step_request.h"
+
+namespace krait {
+
+bool samples_after(const Piece& piece) {
+  const RequestState& request = *piece.request;
+  return piece.tokens == request.remaining() && request.num_generated() < request.request.sampling.max_tokens;
+}
+
+StepRequest make_step_request(const Piece& piece) {
+  const RequestState& request = *piece.request;
+  const auto begin = request.history.begin() + request.num_computed;
+  StepRequest step{.key = request.key,
+                   .tokens = {begin, begin + piece.tokens},
+                   .num_computed = request.num_computed,
+                   .is_decode = request.is_decode(),
+                   .state_read = request.cache.slot(),
+                   .state_write = request.cache.slot(),
+                   .pages = request.cache.pages(),
+                   .sample = std::nullopt,
+                   .logits = request.logits.wanted(request.num_computed, request.num_computed + piece.tokens)};
+  if (samples_after(piece)) step.sample = request.sample_row();
+  return step;
+}
+
+}  // namespace krait

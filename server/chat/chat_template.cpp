@@ -1,0 +1,68 @@
+#include "server/chat/chat_template.h"
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "models/tokenizer/utf8.h"
+#include "server/chat/jinja/error.h"
+#include "server/chat/jinja/from_json.h"
+#include "server/chat/jinja/node.h"
+#include "server/chat/jinja/parser.h"
+
+namespace krait::server {
+namespace {
+
+Error to_error(const jinja::TemplateError& error, int line, ErrorCode code) {
+  if (error.failure() == jinja::Failure::kRaised) return {.code = code, .message = error.what(), .field = "messages"};
+  const int at = error.line() > 0 ? error.line() : line;
+  const std::string place = at > 0 ? ", line " + std::to_string(at) : "";
+  return {.code = code, .message = "chat template" + place + ": " + error.what(), .field = {}};
+}
+
+class JinjaTemplate : public ChatTemplate {
+ public:
+  explicit JinjaTemplate(jinja::Body body) : body_(std::move(body)) {}
+
+  [[nodiscard]] Result<std::string> render(const nlohmann::json& context) const override { return render_any(context); }
+  [[nodiscard]] Result<std::string> render(const nlohmann::ordered_json& context) const override {
+    return render_any(context);
+  }
+
+ private:
+  template <typename Json>
+  [[nodiscard]] Result<std::string> render_any(const Json& variables) const {
+    int line = 0;
+    try {
+      const jinja::Value globals = jinja::from_json(variables);
+      if (globals.dict() == nullptr) jinja::render_error("the variables are not an object");
+      jinja::RenderContext context(globals, std::time(nullptr));
+      try {
+        jinja::execute_body(body_, context);
+      } catch (const jinja::TemplateError&) {
+        line = context.line();
+        throw;
+      }
+      return context.take_output();
+    } catch (const jinja::TemplateError& error) {
+      return to_error(error, line, ErrorCode::kInvalidArgument);
+    }
+  }
+
+  jinja::Body body_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ChatTemplate>> ChatTemplate::parse(std::string_view source) {
+  if (!is_valid_utf8(source)) {
+    return Error{.code = ErrorCode::kInvalidArgument, .message = "the chat template is not valid UTF-8", .field = {}};
+  }
+  try {
+    return std::unique_ptr<ChatTemplate>(std::make_unique<JinjaTemplate>(jinja::parse_template(source)));
+  } catch (const jinja::TemplateError& error) {
+    const bool unsupported = error.failure() == jinja::Failure::kUnsupported;
+    return to_error(error, 0, unsupported ? ErrorCode::kUnsupported : ErrorCode::kInvalidArgument);
+  }
+}
+
+}  // namespace krait::server

@@ -1,0 +1,233 @@
+#include "server/chat/jinja/expression_parser.h"
+
+#include <charconv>
+
+namespace krait::server::jinja {
+namespace {
+
+/// The operator of a comparison at the stream's place, taken; empty if there is none.
+std::string take_comparison(TokenStream& stream) {
+  if (stream.is(TokenKind::kOperator)) {
+    for (const std::string_view symbol : {"==", "!=", "<", "<=", ">", ">="}) {
+      if (stream.accept_operator(symbol)) return std::string(symbol);
+    }
+    return {};
+  }
+  if (stream.accept_name("in")) return "in";
+  const bool not_in = stream.is_name("not") && stream.peek_next().kind == TokenKind::kName && stream.peek_next().text == "in";
+  if (!not_in) return {};
+  stream.take();
+  stream.take();
+  return "not in";
+}
+
+bool is_keyword(std::string_view name) {
+  for (const std::string_view keyword : {"and", "or", "not", "in", "is", "if", "else", "elif"}) {
+    if (name == keyword) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+ExpressionPtr ExpressionParser::parse_expression() {
+  const TokenStream::Level level(stream_);
+  ExpressionPtr node = parse_or();
+  while (stream_.is_name("if")) {
+    const int line = stream_.take().line;
+    stream_.count_operator();
+    ExpressionPtr condition = parse_or();
+    ExpressionPtr otherwise = stream_.accept_name("else") ? parse_expression() : nullptr;
+    node = make_conditional(line, std::move(condition), std::move(node), std::move(otherwise));
+  }
+  return node;
+}
+
+ExpressionPtr ExpressionParser::parse_tuple() {
+  const int line = stream_.line();
+  std::vector<ExpressionPtr> items;
+  items.push_back(parse_expression());
+  if (!stream_.is_operator(",")) return std::move(items.front());
+  while (stream_.accept_operator(",")) {
+    if (stream_.is(TokenKind::kBlockEnd) || stream_.is(TokenKind::kVariableEnd) || stream_.is_operator(")")) break;
+    items.push_back(parse_expression());
+  }
+  return make_list(line, SequenceKind::kTuple, std::move(items));
+}
+
+ExpressionPtr ExpressionParser::parse_or() {
+  ExpressionPtr node = parse_and();
+  while (stream_.is_name("or")) {
+    const int line = stream_.take().line;
+    stream_.count_operator();
+    node = make_or(line, std::move(node), parse_and());
+  }
+  return node;
+}
+
+ExpressionPtr ExpressionParser::parse_and() {
+  ExpressionPtr node = parse_not();
+  while (stream_.is_name("and")) {
+    const int line = stream_.take().line;
+    stream_.count_operator();
+    node = make_and(line, std::move(node), parse_not());
+  }
+  return node;
+}
+
+ExpressionPtr ExpressionParser::parse_not() {
+  if (!stream_.is_name("not")) return parse_comparison();
+  const TokenStream::Level level(stream_);
+  const int line = stream_.take().line;
+  return make_not(line, parse_not());
+}
+
+ExpressionPtr ExpressionParser::parse_comparison() {
+  const int line = stream_.line();
+  ExpressionPtr node = parse_sum();
+  std::vector<std::pair<std::string, ExpressionPtr>> rest;
+  for (std::string symbol = take_comparison(stream_); !symbol.empty(); symbol = take_comparison(stream_)) {
+    rest.emplace_back(std::move(symbol), parse_sum());
+  }
+  return rest.empty() ? std::move(node) : make_comparison(line, std::move(node), std::move(rest));
+}
+
+ExpressionPtr ExpressionParser::parse_sum() {
+  ExpressionPtr node = parse_concatenation();
+  while (stream_.is_operator("+") || stream_.is_operator("-")) {
+    const Token op = stream_.take();
+    stream_.count_operator();
+    node = make_binary(op.line, op.text, std::move(node), parse_concatenation());
+  }
+  return node;
+}
+
+ExpressionPtr ExpressionParser::parse_concatenation() {
+  const int line = stream_.line();
+  std::vector<ExpressionPtr> parts;
+  parts.push_back(parse_product());
+  while (stream_.accept_operator("~")) parts.push_back(parse_product());
+  return parts.size() == 1 ? std::move(parts.front()) : make_concatenation(line, std::move(parts));
+}
+
+ExpressionPtr ExpressionParser::parse_product() {
+  ExpressionPtr node = parse_power();
+  while (stream_.is_operator("*") || stream_.is_operator("/") || stream_.is_operator("//") || stream_.is_operator("%")) {
+    const Token op = stream_.take();
+    stream_.count_operator();
+    node = make_binary(op.line, op.text, std::move(node), parse_power());
+  }
+  return node;
+}
+
+ExpressionPtr ExpressionParser::parse_power() {
+  ExpressionPtr node = parse_unary(true);
+  while (stream_.is_operator("**")) {  // from left to right, unlike Python
+    const Token op = stream_.take();
+    stream_.count_operator();
+    node = make_binary(op.line, op.text, std::move(node), parse_unary(true));
+  }
+  return node;
+}
+
+ExpressionPtr ExpressionParser::parse_unary(bool with_filters) {
+  ExpressionPtr node;
+  if (stream_.is_operator("-") || stream_.is_operator("+")) {
+    const TokenStream::Level level(stream_);
+    const Token op = stream_.take();
+    node = make_unary(op.line, op.text[0], parse_unary(false));
+  } else {
+    node = parse_primary();
+  }
+  node = parse_postfix(std::move(node));
+  return with_filters ? parse_filters_and_tests(std::move(node)) : std::move(node);
+}
+
+ExpressionPtr ExpressionParser::parse_primary() {
+  if (stream_.is(TokenKind::kName)) return parse_name();
+  if (stream_.is_operator("(")) return parse_parenthesis();
+  if (stream_.is_operator("[")) return parse_list();
+  if (stream_.is_operator("{")) return parse_dict();
+  return parse_literal();
+}
+
+ExpressionPtr ExpressionParser::parse_name() {
+  if (is_keyword(stream_.peek().text)) stream_.unexpected("an expression");
+  if (inside_macro_) {
+    for (const std::string_view name : {"caller", "varargs", "kwargs"}) {
+      if (stream_.is_name(name)) stream_.unsupported("'" + std::string(name) + "' in a macro");
+    }
+  }
+  Token name = stream_.take();
+  if (name.text == "true" || name.text == "True") return make_constant(name.line, true);
+  if (name.text == "false" || name.text == "False") return make_constant(name.line, false);
+  if (name.text == "none" || name.text == "None") return make_constant(name.line, None{});
+  if (stream_.is_operator("(")) {
+    if (name.text == "loop") throw TemplateError(Failure::kUnsupported, "a recursive loop is not supported", name.line);
+    called_.push_back(name);
+  }
+  return make_name(name.line, std::move(name.text));
+}
+
+ExpressionPtr ExpressionParser::parse_literal() {
+  const Token token = stream_.peek();
+  if (token.kind == TokenKind::kString) {
+    std::string text;
+    while (stream_.is(TokenKind::kString)) text += stream_.take().text;  // neighbours are one string, as in Python
+    return make_constant(token.line, std::move(text));
+  }
+  if (token.kind == TokenKind::kInteger) {
+    stream_.take();
+    std::int64_t value = 0;
+    const auto parsed = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
+    if (parsed.ec != std::errc()) throw TemplateError(Failure::kUnsupported, "an integer above 64 bits is not supported", token.line);
+    return make_constant(token.line, value);
+  }
+  if (token.kind != TokenKind::kFloat) stream_.unexpected("an expression");
+  stream_.take();
+  double value = 0.0;
+  const auto parsed = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
+  if (parsed.ec != std::errc()) throw TemplateError(Failure::kUnsupported, "the number '" + token.text + "' is not supported", token.line);
+  return make_constant(token.line, value);
+}
+
+ExpressionPtr ExpressionParser::parse_parenthesis() {
+  const int line = stream_.take().line;
+  if (stream_.accept_operator(")")) return make_list(line, SequenceKind::kTuple, {});
+  ExpressionPtr node = parse_tuple();
+  stream_.expect_operator(")");
+  return node;
+}
+
+ExpressionPtr ExpressionParser::parse_list() {
+  const int line = stream_.take().line;
+  std::vector<ExpressionPtr> items;
+  while (!stream_.is_operator("]")) {
+    items.push_back(parse_expression());
+    if (!stream_.accept_operator(",")) break;
+  }
+  stream_.expect_operator("]");
+  return make_list(line, SequenceKind::kList, std::move(items));
+}
+
+ExpressionPtr ExpressionParser::parse_dict() {
+  const int line = stream_.take().line;
+  std::vector<std::pair<ExpressionPtr, ExpressionPtr>> items;
+  while (!stream_.is_operator("}")) {
+    ExpressionPtr key = parse_expression();
+    stream_.expect_operator(":");
+    items.emplace_back(std::move(key), parse_expression());
+    if (!stream_.accept_operator(",")) break;
+  }
+  stream_.expect_operator("}");
+  return make_dict_literal(line, std::move(items));
+}
+
+void ExpressionParser::check_calls() const {
+  for (const Token& name : called_) {
+    if (assigned_.contains(name.text) || !find_function(name.text).is_undefined()) continue;
+    throw TemplateError(Failure::kUnsupported, "the function '" + name.text + "' is not supported", name.line);
+  }
+}
+
+}  // namespace krait::server::jinja

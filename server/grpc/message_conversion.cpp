@@ -1,0 +1,146 @@
+#include "server/grpc/message_conversion.h"
+
+#include <cctype>
+
+#include "server/openai/chat_messages.h"
+#include "server/openai/json_text.h"
+#include "server/service/service.h"
+
+namespace krait::server {
+namespace {
+
+SamplingOptions to_sampling(const v1::Sampling& from) {
+  SamplingOptions to;
+  if (from.has_temperature()) to.temperature = from.temperature();
+  if (from.has_top_k()) to.top_k = from.top_k();
+  if (from.has_top_p()) to.top_p = from.top_p();
+  if (from.has_min_p()) to.min_p = from.min_p();
+  if (from.has_repetition_penalty()) to.repetition_penalty = from.repetition_penalty();
+  if (from.has_presence_penalty()) to.presence_penalty = from.presence_penalty();
+  if (from.has_frequency_penalty()) to.frequency_penalty = from.frequency_penalty();
+  if (from.has_seed()) to.seed = from.seed();
+  if (from.has_max_tokens()) to.max_tokens = from.max_tokens();
+  if (from.has_min_tokens()) to.min_tokens = from.min_tokens();
+  if (from.has_logprobs()) to.logprobs = from.logprobs();
+  to.ignore_eos = from.ignore_eos();
+  to.stop_token_ids.assign(from.stop_token_ids().begin(), from.stop_token_ids().end());
+  for (const auto& [id, bias] : from.logit_bias()) to.logit_bias[id] = bias;
+  return to;
+}
+
+Result<ChatInput> to_chat(const v1::Chat& from) {
+  nlohmann::json messages = nlohmann::json::array();
+  for (const v1::ChatMessage& message : from.messages()) {
+    messages.push_back({{"role", message.role()}, {"content", message.content()}});
+  }
+  ChatInput chat;
+  Result<nlohmann::json> normalised = normalise_messages(messages);
+  if (!normalised.ok()) return std::move(normalised).error();
+  chat.messages = std::move(*normalised);
+  chat.add_generation_prompt = !from.has_add_generation_prompt() || from.add_generation_prompt();
+  if (from.template_kwargs_json().empty()) return chat;
+  Result<nlohmann::json> kwargs = parse_json_object(from.template_kwargs_json());
+  if (!kwargs.ok()) {
+    return Error{.code = ErrorCode::kInvalidArgument,
+                 .message = "template_kwargs_json: " + kwargs.error().message,
+                 .field = "template_kwargs_json"};
+  }
+  chat.kwargs = std::move(*kwargs);
+  return chat;
+}
+
+v1::Delta to_message(const Delta& delta, bool logprobs) {
+  v1::Delta out;
+  out.set_index(delta.index);
+  out.set_text(delta.text);
+  const auto set = [](v1::TokenLogprob& to, const CandidateToken& from) {
+    to.set_id(from.id);
+    to.set_token(from.bytes);
+    to.set_logprob(from.logprob);
+  };
+  for (const OutputToken& token : delta.tokens) {
+    out.add_token_ids(token.chosen.id);
+    if (!logprobs) continue;
+    v1::TokenLogprobs& entry = *out.add_logprobs();
+    set(*entry.mutable_chosen(), token.chosen);
+    entry.set_text_offset(token.text_offset);
+    for (const CandidateToken& candidate : token.top) set(*entry.add_top(), candidate);
+  }
+  return out;
+}
+
+v1::Finished to_message(const ChoiceFinished& finished) {
+  v1::Finished out;
+  out.set_index(finished.index);
+  out.set_reason(finished.reason == FinishReason::kLength ? v1::FINISH_REASON_LENGTH : v1::FINISH_REASON_STOP);
+  if (finished.stop_string.has_value()) out.set_stop_string(*finished.stop_string);
+  else if (finished.stop_token.has_value()) out.set_stop_token(*finished.stop_token);
+  return out;
+}
+
+/// The caller's id as it may stand in a log line.
+std::string readable(const std::string& id) {
+  constexpr std::size_t kMaxBytes = 64;
+  std::string out = id.empty() ? "grpc" : id.substr(0, kMaxBytes);
+  for (char& c : out) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_' && c != '.') c = '?';
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<GenerationRequest> to_generation_request(const v1::GenerateRequest& message) {
+  GenerationRequest request;
+  request.id = make_request_id(readable(message.request_id()) + "-");
+  request.model = message.model();
+  request.sampling = to_sampling(message.sampling());
+  request.stop.assign(message.stop().begin(), message.stop().end());
+  request.include_stop_str_in_output = message.include_stop_str_in_output();
+  request.skip_special_tokens = !message.has_skip_special_tokens() || message.skip_special_tokens();
+  if (message.has_n()) request.n = message.n();
+  request.stream = true;
+  request.priority = message.priority();
+  request.cache_salt = message.cache_salt();
+  request.session = message.session_id();
+  request.adapter = message.adapter();
+  if (!message.constraint().empty()) request.constraint = message.constraint();
+  switch (message.input_case()) {
+    case v1::GenerateRequest::kText: request.prompts.emplace_back(message.text()); break;
+    case v1::GenerateRequest::kTokens:
+      request.prompts.emplace_back(
+          std::vector<std::int32_t>(message.tokens().ids().begin(), message.tokens().ids().end()));
+      break;
+    case v1::GenerateRequest::kChat: {
+      Result<ChatInput> chat = to_chat(message.chat());
+      if (!chat.ok()) return std::move(chat).error();
+      request.chat = std::move(*chat);
+      break;
+    }
+    case v1::GenerateRequest::INPUT_NOT_SET:
+      return Error{.code = ErrorCode::kInvalidArgument, .message = "one of text, tokens and chat must be set", .field = "input"};
+  }
+  return request;
+}
+
+v1::GenerateResponse to_response(const GenerationEvent& event, const std::string& request_id, const std::string& model,
+                                 bool logprobs) {
+  v1::GenerateResponse response;
+  response.set_request_id(request_id);
+  if (const auto* started = std::get_if<Started>(&event)) {
+    response.mutable_started()->set_model(model);
+    response.mutable_started()->set_prompt_tokens(started->prompt_tokens);
+  } else if (const auto* delta = std::get_if<Delta>(&event)) {
+    *response.mutable_delta() = to_message(*delta, logprobs);
+  } else if (const auto* finished = std::get_if<ChoiceFinished>(&event)) {
+    *response.mutable_finished() = to_message(*finished);
+  } else if (const auto* completed = std::get_if<Completed>(&event)) {
+    v1::Usage& usage = *response.mutable_completed()->mutable_usage();
+    usage.set_prompt_tokens(completed->usage.prompt_tokens);
+    usage.set_cached_tokens(completed->usage.cached_tokens);
+    usage.set_completion_tokens(completed->usage.completion_tokens);
+  }
+  return response;
+}
+
+}  // namespace krait::server

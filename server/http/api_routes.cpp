@@ -1,0 +1,51 @@
+#include "server/http/api_routes.h"
+
+#include "server/openai/json_text.h"
+#include "server/openai/responses.h"
+#include "server/service/error_mapping.h"
+
+namespace krait::server {
+namespace {
+
+HttpReply json_reply(const nlohmann::json& body) { return HttpReply{.body = dump_json(body), .headers = {}}; }
+
+HttpReply model_reply(const std::string& name, Service& service) {
+  const Result<ServedModel> model = service.find_model(name);
+  return model.ok() ? json_reply(model_json(*model)) : error_reply(model.error());
+}
+
+HttpReply models_reply(Service& service) {
+  const Result<ServedModel> any = service.find_model({});
+  return any.ok() ? json_reply(model_list_json(service.models())) : error_reply(any.error());
+}
+
+HttpReply health_reply(Service& service) {
+  const std::string reason = service.not_ready_reason();
+  if (reason.empty()) return json_reply({{"status", "ok"}});
+  return error_reply(Error{.code = ErrorCode::kUnavailable, .message = reason, .field = {}});
+}
+
+}  // namespace
+
+HttpReply error_reply(const Error& error) {
+  HttpReply reply{.status = error_mapping(error.code).http_status, .body = error_body(error), .headers = {}};
+  if (error.code == ErrorCode::kUnauthenticated) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (error.code == ErrorCode::kResourceExhausted) reply.headers.emplace_back("Retry-After", "1");
+  return reply;
+}
+
+HttpReply answer_simple_route(const Route& route, HttpContext& context) {
+  switch (route.endpoint) {
+    case Endpoint::kModels: return models_reply(context.service);
+    case Endpoint::kModel: return model_reply(route.parameter, context.service);
+    case Endpoint::kHealth: return health_reply(context.service);
+    case Endpoint::kVersion: return json_reply({{"version", KRAIT_VERSION}});
+    case Endpoint::kMetrics:
+      return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = context.metrics_text(), .headers = {}};
+    case Endpoint::kCompletions:
+    case Endpoint::kChat: break;
+  }
+  KRAIT_BUG("not a simple route");
+}
+
+}  // namespace krait::server

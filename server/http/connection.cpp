@@ -1,0 +1,198 @@
+#include "server/http/connection.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <chrono>
+
+#include "server/http/api_routes.h"
+#include "server/http/generation_stream.h"
+#include "server/http/response_writer.h"
+#include "server/openai/responses.h"
+#include "server/service/api_key.h"
+
+namespace krait::server {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using namespace asio::experimental::awaitable_operators;  // NOLINT: that is how `||` between awaitables is had
+
+namespace {
+
+using Parser = http::request_parser<http::string_body>;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint32_t kMaxHeaderBytes = 64U << 10;
+constexpr std::size_t kMaxPipelinedBytes = 256U << 10;
+constexpr std::chrono::seconds kLinger{2};
+
+/// Counts a request as active for as long as it lives.
+class ActiveRequest {
+ public:
+  explicit ActiveRequest(std::atomic<int>& count) : count_(count) { count_.fetch_add(1); }
+  ~ActiveRequest() { count_.fetch_sub(1); }
+  ActiveRequest(const ActiveRequest&) = delete;
+  ActiveRequest& operator=(const ActiveRequest&) = delete;
+
+ private:
+  std::atomic<int>& count_;
+};
+
+class Connection {
+ public:
+  Connection(asio::ip::tcp::socket socket, HttpContext& context) : stream_(std::move(socket)), context_(context) {}
+
+  asio::awaitable<void> run() {
+    while (co_await serve_request()) {
+    }
+    beast::error_code ignored;
+    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  }
+
+ private:
+  /// True when the connection may serve another request.
+  asio::awaitable<bool> serve_request() {
+    Parser parser;
+    parser.header_limit(kMaxHeaderBytes);
+    parser.body_limit(context_.options.max_body_size);
+    beast::error_code error;
+    stream_.expires_after(context_.options.idle_timeout);
+    co_await http::async_read_header(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return co_await refuse_unreadable(error);
+
+    const ActiveRequest active(context_.active_requests);
+    const Clock::time_point start = Clock::now();
+    ResponseWriter writer(stream_, parser.get().version(), parser.get().keep_alive(), context_.options.write_timeout);
+    const RouteMatch match = match_route(std::string(parser.get().method_string()), std::string(parser.get().target()));
+    std::string log;
+    if (!is_allowed(parser) || !match.found) {
+      co_await refuse(parser, match, writer);
+    } else {
+      if (parser.get()[http::field::expect] == "100-continue") co_await writer.send_continue();
+      stream_.expires_after(context_.options.body_timeout);
+      co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
+      stream_.expires_never();
+      if (error) co_return co_await refuse_unreadable(error);
+      co_await answer(match.route, parser.get().body(), writer, log);
+    }
+    write_log(parser, match, writer, start, log);
+    if (!writer.keep_alive() && !parser.is_done()) co_await linger();
+    co_return writer.keep_alive();
+  }
+
+  bool is_allowed(const Parser& parser) const {
+    const std::string& key = context_.options.api_key;
+    if (key.empty() || is_public(std::string(parser.get().target()))) return true;
+    return is_valid_bearer(std::string(parser.get()[http::field::authorization]), key);
+  }
+
+  /// No key, no such path, or no such method. The body is not read: unless there is none, the connection ends.
+  asio::awaitable<void> refuse(const Parser& parser, const RouteMatch& match, ResponseWriter& writer) {
+    if (!parser.is_done()) writer.close_after();
+    if (!is_allowed(parser)) {
+      co_await writer.send(error_reply(Error{.code = ErrorCode::kUnauthenticated,
+                                             .message = "a valid API key is needed: Authorization: Bearer KEY",
+                                             .field = {}}));
+      co_return;
+    }
+    HttpReply reply = error_reply(match.failure.error);
+    if (!match.failure.allow.empty()) reply.headers.emplace_back("Allow", match.failure.allow);
+    co_await writer.send(std::move(reply));
+  }
+
+  /// Answers what could not be read as a request; a connection that just ended gets no answer. Always false: it is closed.
+  asio::awaitable<bool> refuse_unreadable(beast::error_code error) {
+    if (error.category() != make_error_code(http::error::end_of_stream).category()) co_return false;
+    if (error == http::error::end_of_stream || error == http::error::partial_message) co_return false;
+    HttpReply reply;
+    if (error == http::error::body_limit) {
+      reply = error_reply(Error{.code = ErrorCode::kPayloadTooLarge,
+                                .message = "the body is larger than the limit of " +
+                                           std::to_string(context_.options.max_body_size) + " bytes",
+                                .field = {}});
+    } else if (error == http::error::header_limit) {
+      reply.status = 431;
+      reply.body = error_body("the request's head is larger than the limit of " + std::to_string(kMaxHeaderBytes) + " bytes",
+                              "invalid_request_error", "header_too_large");
+    } else {
+      reply = error_reply(Error{.code = ErrorCode::kInvalidArgument,
+                                .message = "not a valid HTTP request: " + error.message(),
+                                .field = {}});
+    }
+    spdlog::info("unreadable request: {} ({})", reply.status, error.message());
+    ResponseWriter writer(stream_, 11, false, context_.options.write_timeout);
+    co_await writer.send(std::move(reply));
+    co_await linger();
+    co_return false;
+  }
+
+  asio::awaitable<void> answer(const Route& route, const std::string& body, ResponseWriter& writer, std::string& log) {
+    if (route.endpoint != Endpoint::kCompletions && route.endpoint != Endpoint::kChat) {
+      co_await writer.send(answer_simple_route(route, context_));
+      co_return;
+    }
+    const auto first =
+        co_await (answer_generation(route.endpoint, body, context_, writer, log) || watch_for_disconnect());
+    if (first.index() == 1) {
+      log += " client disconnected";
+      writer.close_after();
+    }
+  }
+
+  /// Ends when the client has closed its side. Bytes of a pipelined request are kept for its turn.
+  asio::awaitable<void> watch_for_disconnect() {
+    for (;;) {
+      beast::error_code error;
+      if (buffer_.size() >= kMaxPipelinedBytes) {
+        asio::steady_timer never(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
+        co_await never.async_wait(asio::use_awaitable);
+      }
+      const std::size_t bytes = co_await stream_.socket().async_read_some(
+          buffer_.prepare(4096), asio::redirect_error(asio::use_awaitable, error));
+      if (error) co_return;
+      buffer_.commit(bytes);
+    }
+  }
+
+  /// Takes and drops what the client still sends: closing at once would reset the connection, and the client might lose the answer.
+  asio::awaitable<void> linger() {
+    beast::error_code error;
+    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
+    buffer_.clear();
+    stream_.expires_after(kLinger);
+    while (!error) {
+      co_await stream_.async_read_some(buffer_.prepare(65536), asio::redirect_error(asio::use_awaitable, error));
+    }
+  }
+
+  static void write_log(const Parser& parser, const RouteMatch& match, const ResponseWriter& writer,
+                        Clock::time_point start, const std::string& detail) {
+    const Endpoint endpoint = match.route.endpoint;
+    const bool quiet = match.found && (endpoint == Endpoint::kHealth || endpoint == Endpoint::kMetrics);
+    const auto took = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    spdlog::log(quiet ? spdlog::level::debug : spdlog::level::info, "{} {} {} {:.1f} ms{}",
+                std::string(parser.get().method_string()), std::string(parser.get().target()), writer.status(), took,
+                detail);
+  }
+
+  beast::tcp_stream stream_;
+  beast::flat_buffer buffer_;
+  HttpContext& context_;
+};
+
+}  // namespace
+
+asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, HttpContext& context) {
+  beast::error_code ignored;
+  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  Connection connection(std::move(socket), context);
+  co_await connection.run();
+}
+
+}  // namespace krait::server

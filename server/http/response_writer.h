@@ -1,0 +1,49 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/http/http_reply.h"
+
+namespace krait::server {
+
+/// Writes the answer to one request. Every write has a deadline, after which the connection is closed; functions return false when
+/// the client could not be reached.
+class ResponseWriter {
+ public:
+  ResponseWriter(boost::beast::tcp_stream& stream, unsigned http_version, bool keep_alive,
+                 std::chrono::seconds write_timeout)
+      : stream_(stream), version_(http_version), keep_alive_(keep_alive), timeout_(write_timeout) {}
+
+  boost::asio::awaitable<bool> send(HttpReply reply);
+
+  /// A stream of server-sent events: the head, any number of pieces, the end. Chunked; to an HTTP/1.0 client the end is the
+  /// connection's.
+  boost::asio::awaitable<bool> begin_events(std::vector<std::pair<std::string, std::string>> headers);
+  boost::asio::awaitable<bool> send_events(std::string_view frames);
+  boost::asio::awaitable<bool> end_events();
+
+  boost::asio::awaitable<bool> send_continue();
+  /// Whether the connection may serve another request; false also after a failed write.
+  [[nodiscard]] bool keep_alive() const { return keep_alive_; }
+  void close_after() { keep_alive_ = false; }
+  /// The status that was sent; 0 before.
+  [[nodiscard]] int status() const { return status_; }
+
+ private:
+  template <typename Buffers>
+  boost::asio::awaitable<bool> write(Buffers buffers);
+
+  boost::beast::tcp_stream& stream_;
+  unsigned version_;
+  bool keep_alive_;
+  std::chrono::seconds timeout_;
+  int status_ = 0;
+};
+
+}  // namespace krait::server

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/cache/cache_pools.h"
+#include "engine/runner/step_plan.h"
+
+namespace krait::test {
+
+/// What a run saw; outlives the runner that an engine owns.
+struct RunnerLog {
+  std::vector<std::string> violations;  ///< broken promises of the scheduler; a test wants none
+  std::int64_t steps = 0;
+  std::int64_t mixed_steps = 0;
+  std::vector<int> piece_sizes;  ///< of prefills
+};
+
+/// Runs the history model with its memory in the pools' pages and slots, so that a wrong page, slot, position or order changes the
+/// answer; and checks each plan against everything that the plans before it promised.
+class FakeRunner final : public StepRunner {
+ public:
+  FakeRunner(CachePools& pools, RunnerLog& log, int max_tokens, int max_seqs)
+      : pools_(pools), log_(log), max_tokens_(max_tokens), max_seqs_(max_seqs) {}
+
+  std::function<void(const StepPlan&)> before;              ///< may block or throw
+  std::function<void(const StepPlan&, StepResult&)> tamper;  ///< may spoil the result
+
+  StepHandle submit(StepPlan plan) override;
+  StepResult wait(StepHandle handle) override;
+
+ private:
+  void check_plan(const StepPlan& plan);
+  void check_memory(const StepRequest& request);
+  void check_history(const StepRequest& request);
+  void check_sample(const StepRequest& request, const std::vector<std::int32_t>& history);
+  StepOutput compute(const StepRequest& request);
+  void write_kv(const StepRequest& request, int position, std::int32_t token);
+  void check_kv(const StepRequest& request, const std::vector<std::int32_t>& history);
+  std::uint64_t* kv_slot(const StepRequest& request, std::size_t group, int position);
+  void violation(const StepRequest& request, const std::string& what);
+
+  struct Known {
+    std::vector<std::int32_t> history;  ///< the longest that was seen
+    int computed = 0;
+    int prompt = -1;  ///< length of the prompt, once a sample row has told it
+  };
+
+  CachePools& pools_;
+  RunnerLog& log_;
+  int max_tokens_;
+  int max_seqs_;
+  std::unordered_map<std::uint64_t, Known> known_;
+  std::set<std::pair<std::size_t, std::int32_t>> owned_;  ///< (group, page) and (groups, slot) of the step at hand
+  std::map<StepHandle, StepPlan> in_flight_;
+  StepHandle next_ = 1;
+};
+
+}  // namespace krait::test
