@@ -1,5 +1,5 @@
-// Micro-benchmarks of the CPU platform's operations at the shapes of granite-4.0-h-350m (hidden 768, 48 heads of 32, state 128).
-// Each prints its own rate: FLOP/s for matrix products, bytes/s for what memory bounds.
+// Micro-benchmarks of the CPU platform's operations at the shapes of granite-4.0-h-350m (hidden 768, 48 heads of 32,
+// state 128). Each prints its own rate: FLOP/s for matrix products, bytes/s for what memory bounds.
 //   cmake --preset release -DKRAIT_BUILD_BENCH=ON && cmake --build --preset release --target kernel_bench
 //   build/release/bench/kernel_bench
 
@@ -40,8 +40,9 @@ void linear(benchmark::State& state) {
   const std::int64_t in = state.range(2);
   Bench bench(static_cast<int>(state.range(3)));
   std::vector<std::uint16_t> weight(static_cast<std::size_t>(out * in), float_to_bfloat16(0.01F));
-  const PackedWeight packed = bench.platform.pack({.parts = {{weight.data(), DType::kBFloat16, {out, in}}}, .biases = {}},
-                                                  {.compute_dtype = bench.platform.default_compute_dtype()}, {});
+  const PackedWeight packed =
+      bench.platform.pack({.parts = {{weight.data(), DType::kBFloat16, {out, in}}}, .biases = {}},
+                          {.compute_dtype = bench.platform.default_compute_dtype()}, {});
   auto x = random_values(static_cast<std::size_t>(rows * in));
   std::vector<float> y(static_cast<std::size_t>(rows * out));
   for (auto _ : state) {
@@ -49,7 +50,8 @@ void linear(benchmark::State& state) {
     benchmark::ClobberMemory();
   }
   const double per_second = static_cast<double>(state.iterations());
-  state.counters["FLOP/s"] = benchmark::Counter(2.0 * static_cast<double>(rows * out * in) * per_second, benchmark::Counter::kIsRate);
+  state.counters["FLOP/s"] =
+      benchmark::Counter(2.0 * static_cast<double>(rows * out * in) * per_second, benchmark::Counter::kIsRate);
   state.counters["weight bytes/s"] =
       benchmark::Counter(static_cast<double>(packed.bytes()) * per_second, benchmark::Counter::kIsRate);
 }
@@ -90,7 +92,8 @@ void state_update(benchmark::State& state) {
     bench.queue->ops().selective_state_update(args);
     benchmark::ClobberMemory();
   }
-  const double elements = static_cast<double>(slot) * static_cast<double>(batch) * static_cast<double>(state.iterations());
+  const double elements =
+      static_cast<double>(slot) * static_cast<double>(batch) * static_cast<double>(state.iterations());
   state.counters["state elements/s"] = benchmark::Counter(elements, benchmark::Counter::kIsRate);
 }
 

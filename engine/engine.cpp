@@ -123,7 +123,8 @@ class ThreadedEngine final : public Engine {
         {.code = ErrorCode::kInternal, .message = "the step that held the request failed: " + what, .field = {}});
     if (++failures_ < kFatalFailures) return;
     dead_ = true;
-    inbox_.close(unavailable("the engine has stopped: " + std::to_string(failures_) + " steps in a row failed, the last with: " + what));
+    inbox_.close(unavailable("the engine has stopped: " + std::to_string(failures_) +
+                             " steps in a row failed, the last with: " + what));
     scheduler_.end_all(inbox_.closed());
   }
 

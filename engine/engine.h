@@ -13,25 +13,27 @@
 namespace krait {
 
 struct EngineConfig {
-  int max_num_seqs = 64;               ///< requests that run at once
-  int max_num_batched_tokens = 2048;   ///< token budget of a step
-  int max_queue = 1024;                ///< waiting requests; one more is kResourceExhausted
-  int max_model_len = 4096;            ///< prompt and answer together
-  int vocab_size = 0;                  ///< token ids of prompts are checked against it; 0: not
-  int prefill_tile = 16;               ///< prefill pieces that do not end a prompt are multiples of this where they can be
+  int max_num_seqs = 64;              ///< requests that run at once
+  int max_num_batched_tokens = 2048;  ///< token budget of a step
+  int max_queue = 1024;               ///< waiting requests; one more is kResourceExhausted
+  int max_model_len = 4096;           ///< prompt and answer together
+  int vocab_size = 0;                 ///< token ids of prompts are checked against it; 0: not
+  int prefill_tile = 16;  ///< prefill pieces that do not end a prompt are multiples of this where they can be
 };
 
-/// The asynchronous engine: submit, stream, abort. All of it is thread-safe; inside, one thread runs the scheduler and needs no locks.
+/// The asynchronous engine: submit, stream, abort. All of it is thread-safe; inside, one thread runs the scheduler and
+/// needs no locks.
 class Engine {
  public:
   virtual ~Engine() = default;
 
-  /// Queues a request. Errors at once, before anything is queued: an empty prompt, prompt + max_tokens over max_model_len, a request
-  /// that could never fit the caches (with the sizes), a full queue (kResourceExhausted), a draining engine (kUnavailable).
+  /// Queues a request. Errors at once, before anything is queued: an empty prompt, prompt + max_tokens over
+  /// max_model_len, a request that could never fit the caches (with the sizes), a full queue (kResourceExhausted), a
+  /// draining engine (kUnavailable).
   virtual Result<std::shared_ptr<TokenStream>> submit(EngineRequest request) = 0;
 
-  /// Ends a request; its stream gets a last event with `reason` (kAborted, or kStop when a stop string was found). Unknown ids are
-  /// ignored: the request may have ended meanwhile.
+  /// Ends a request; its stream gets a last event with `reason` (kAborted, or kStop when a stop string was found).
+  /// Unknown ids are ignored: the request may have ended meanwhile.
   virtual void abort(const std::string& request_id, FinishReason reason) = 0;
 
   /// Refuses new requests, waits until the running ones end or `deadline` has passed, then aborts what is left.
@@ -46,7 +48,8 @@ class Engine {
 class CachePools;
 class StepRunner;
 
-/// Starts the engine's thread. `pools` is shared with the runner, which reads and writes the memory that the engine hands out.
+/// Starts the engine's thread. `pools` is shared with the runner, which reads and writes the memory that the engine
+/// hands out.
 std::unique_ptr<Engine> make_engine(EngineConfig config, std::shared_ptr<CachePools> pools,
                                     std::unique_ptr<StepRunner> runner);
 

@@ -9,10 +9,10 @@ Status EngineInbox::submit(EngineRequest request, std::shared_ptr<TokenStream> s
     const std::lock_guard lock(mutex_);
     if (closed_) return *closed_;
     if (submitted_ + waiting_ >= max_queue_) {
-      return Error{.code = ErrorCode::kResourceExhausted,
-                   .message = "the waiting queue is full: it holds " + std::to_string(max_queue_) +
-                              " requests; try again later",
-                   .field = {}};
+      return Error{
+          .code = ErrorCode::kResourceExhausted,
+          .message = "the waiting queue is full: it holds " + std::to_string(max_queue_) + " requests; try again later",
+          .field = {}};
     }
     if (!live_.emplace(request.id, last_key_ + 1).second) {
       return Error{.code = ErrorCode::kInvalidArgument,

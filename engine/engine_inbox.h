@@ -34,8 +34,8 @@ struct CancelEverything {};
 
 using EngineCommand = std::variant<Submission, Cancellation, CancelEverything>;
 
-/// Everything that the engine's thread shares with its callers: commands on the way in, and what callers may know of the engine on
-/// the way out. One mutex, held for a few assignments at a time and never while anybody else's code runs.
+/// Everything that the engine's thread shares with its callers: commands on the way in, and what callers may know of
+/// the engine on the way out. One mutex, held for a few assignments at a time and never while anybody else's code runs.
 class EngineInbox {
  public:
   explicit EngineInbox(int max_queue) : max_queue_(max_queue) {}
@@ -51,7 +51,8 @@ class EngineInbox {
   [[nodiscard]] std::optional<Error> closed() const;
   /// Refuses further requests with `error`; the first error stays.
   void close(Error error);
-  /// Waits until every request has ended and its last event is pushed, or `deadline` has passed. True when it came to that.
+  /// Waits until every request has ended and its last event is pushed, or `deadline` has passed. True when it came to
+  /// that.
   bool wait_idle(std::optional<std::chrono::steady_clock::time_point> deadline);
   void stop();
   [[nodiscard]] EngineStats stats() const;

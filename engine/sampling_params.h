@@ -7,8 +7,8 @@
 
 namespace krait {
 
-/// What a caller may ask of sampling. Validated at the edge (`server/service`); the engine trusts it. Stop strings are not here: they
-/// are text, and text lives on the server's side.
+/// What a caller may ask of sampling. Validated at the edge (`server/service`); the engine trusts it. Stop strings are
+/// not here: they are text, and text lives on the server's side.
 struct SamplingParams {
   float temperature = 1.0F;  ///< 0 is greedy
   int top_k = 0;             ///< 0: off
@@ -21,7 +21,8 @@ struct SamplingParams {
   int max_tokens = 16;     ///< at least 1 (0 is legal together with prompt logits: nothing is generated)
   int min_tokens = 0;      ///< no stop token before this many
   bool ignore_eos = false;
-  std::vector<std::int32_t> stop_token_ids;  ///< the caller's, and unless ignore_eos the model's end tokens (the edge merges them)
+  std::vector<std::int32_t>
+      stop_token_ids;  ///< the caller's, and unless ignore_eos the model's end tokens (the edge merges them)
   std::vector<std::pair<std::int32_t, float>> logit_bias;
   std::optional<int> logprobs;  ///< nullopt: none; n: of the chosen token and of the n best
 };

@@ -27,11 +27,13 @@ DType compute_dtype_of(const LoadOptions& options, const Platform& platform) {
   if (!platform.supports_compute_dtype(dtype)) {
     std::string valid;
     for (const DType candidate : {DType::kFloat32, DType::kBFloat16, DType::kInt8}) {
-      if (platform.supports_compute_dtype(candidate)) valid += (valid.empty() ? "" : ", ") + std::string(dtype_name(candidate));
+      if (platform.supports_compute_dtype(candidate))
+        valid += (valid.empty() ? "" : ", ") + std::string(dtype_name(candidate));
     }
     throw StartupError(Error{.code = ErrorCode::kInvalidArgument,
-                             .message = "--compute-dtype " + std::string(dtype_name(dtype)) + " is not served by platform '" +
-                                        std::string(platform.name()) + "' in this version. Valid: " + valid,
+                             .message = "--compute-dtype " + std::string(dtype_name(dtype)) +
+                                        " is not served by platform '" + std::string(platform.name()) +
+                                        "' in this version. Valid: " + valid,
                              .field = "compute-dtype"});
   }
   return dtype;
@@ -42,8 +44,9 @@ int max_model_len_of(const LoadOptions& options, const ModelConfig& config) {
   const int wanted = options.max_model_len.value_or(bound);
   if (wanted < 1 || (config.max_position_embeddings && wanted > bound)) {
     throw StartupError(Error{.code = ErrorCode::kInvalidArgument,
-                             .message = "--max-model-len is " + std::to_string(wanted) + ", but the model's " + config.file +
-                                        " allows 1 to " + std::to_string(bound) + " (`max_position_embeddings`)",
+                             .message = "--max-model-len is " + std::to_string(wanted) + ", but the model's " +
+                                        config.file + " allows 1 to " + std::to_string(bound) +
+                                        " (`max_position_embeddings`)",
                              .field = "max-model-len"});
   }
   return wanted;
@@ -98,7 +101,8 @@ void refuse_flags_without_effect(const MambaConfig& mamba, const std::vector<Cac
     if (!group.is_attention()) present.push_back(kind_of(group.spec));
   }
   const auto refuse = [](const std::string& flag, const std::string& why) {
-    throw StartupError(Error{.code = ErrorCode::kInvalidArgument, .message = "--" + flag + " has no effect: " + why, .field = flag});
+    throw StartupError(
+        Error{.code = ErrorCode::kInvalidArgument, .message = "--" + flag + " has no effect: " + why, .field = flag});
   };
   for (const auto& [type, backend] : mamba.attention_backends) {
     static_cast<void>(value_or_throw(MambaRegistry::instance().type(type)));
@@ -118,11 +122,12 @@ Plan make_plan(const LoadOptions& options) {
   Plan plan;
   plan.platform = make_platform(options);
   const DType compute_dtype = compute_dtype_of(options, *plan.platform);
-  const LayerContext context{.platform = *plan.platform,
-                             .mamba = options.mamba,
-                             .parallel = {},
-                             .kv_cache_dtype = compute_dtype == DType::kFloat32 ? DType::kFloat32 : DType::kBFloat16,
-                             .auto_ssm_dtype = peek_model_config(options.model_path).ssm_state_dtype.value_or(DType::kFloat32)};
+  const LayerContext context{
+      .platform = *plan.platform,
+      .mamba = options.mamba,
+      .parallel = {},
+      .kv_cache_dtype = compute_dtype == DType::kFloat32 ? DType::kFloat32 : DType::kBFloat16,
+      .auto_ssm_dtype = peek_model_config(options.model_path).ssm_state_dtype.value_or(DType::kFloat32)};
   plan.model = make_model(options.model_path, context);
   plan.runner = std::make_unique<ModelRunner>(*plan.platform, *plan.model, options.mamba, options.block_size);
   refuse_flags_without_effect(options.mamba, plan.runner->groups());
@@ -134,9 +139,8 @@ void load_weights(const LoadOptions& options, Plan& plan) {
   const Checkpoint checkpoint(options.model_path);
   WeightLoader loader(checkpoint, *plan.platform, plan.summary.compute_dtype);
   if (options.on_progress) {
-    loader.on_progress([&](std::size_t done) {
-      options.on_progress({.bytes_done = done, .bytes_total = checkpoint.total_bytes()});
-    });
+    loader.on_progress(
+        [&](std::size_t done) { options.on_progress({.bytes_done = done, .bytes_total = checkpoint.total_bytes()}); });
   }
   plan.model->load_weights(loader, *plan.platform, plan.summary.max_model_len);
   loader.finish();
@@ -155,8 +159,8 @@ std::shared_ptr<CachePools> make_pools(Plan& plan, std::size_t budget) {
   if (least > budget) {
     throw StartupError(Error{.code = ErrorCode::kInvalidArgument,
                              .message = "--cache-memory gives " + std::to_string(budget) +
-                                        " bytes, but one request of this model needs at least " + std::to_string(least) +
-                                        " (its state and one page of every KV group)",
+                                        " bytes, but one request of this model needs at least " +
+                                        std::to_string(least) + " (its state and one page of every KV group)",
                              .field = "cache-memory"});
   }
   return pools;

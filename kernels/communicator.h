@@ -4,7 +4,8 @@
 
 namespace krait {
 
-/// The collective operations of a tensor-parallel group. One object a rank; all ranks call the same operations in the same order.
+/// The collective operations of a tensor-parallel group. One object a rank; all ranks call the same operations in the
+/// same order.
 class Communicator {
  public:
   virtual ~Communicator() = default;

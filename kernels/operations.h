@@ -12,7 +12,8 @@ namespace krait {
 
 /// Activations are float32 matrices `[tokens, features]` on the CPU platform. T = tokens of the step, R = its requests.
 /// No operation checks data that a user controls: shapes are the layers' promise, and a broken promise is a KRAIT_BUG.
-/// On every platform that claims `exact_splits`, row t of a result depends only on row t of the inputs and on the caches.
+/// On every platform that claims `exact_splits`, row t of a result depends only on row t of the inputs and on the
+/// caches.
 
 /// out[t] = multiplier * table[ids[t]]. An id outside the table is a bug: the edge has checked it.
 struct EmbeddingArgs {
@@ -70,10 +71,10 @@ struct GatedRmsNormArgs {
 
 /// One layer's part of the KV pool, whose pages are laid out [page][layer][K|V][token][head][dim].
 struct KvCacheView {
-  std::byte* base = nullptr;        ///< first byte of this layer's K in page 0
-  std::size_t page_stride = 0;      ///< bytes from a page to the next
-  std::size_t value_offset = 0;     ///< bytes from K to V of one page and layer
-  int block_size = 0;               ///< tokens a page
+  std::byte* base = nullptr;     ///< first byte of this layer's K in page 0
+  std::size_t page_stride = 0;   ///< bytes from a page to the next
+  std::size_t value_offset = 0;  ///< bytes from K to V of one page and layer
+  int block_size = 0;            ///< tokens a page
   int kv_heads = 0;
   int head_dim = 0;
   DType dtype = DType::kFloat32;
@@ -89,9 +90,9 @@ struct RopeView {
 
 /// Optional per-head RMSNorm of q and k, rotation, and the write of k and v into the pages.
 struct WriteKvArgs {
-  TensorView q{};  ///< [T, heads * head_dim], changed in place
-  TensorView k{};  ///< [T, kv_heads * head_dim], changed in place
-  TensorView v{};  ///< [T, kv_heads * head_dim]
+  TensorView q{};       ///< [T, heads * head_dim], changed in place
+  TensorView k{};       ///< [T, kv_heads * head_dim], changed in place
+  TensorView v{};       ///< [T, kv_heads * head_dim]
   TensorView q_norm{};  ///< [head_dim] float32 or undefined
   TensorView k_norm{};  ///< [head_dim] float32 or undefined
   float norm_eps = 1e-6F;
@@ -101,7 +102,8 @@ struct WriteKvArgs {
   KvCacheView cache{};
 };
 
-/// softmax(scale q k^T + mask) v over the pages. Keys are folded in fixed tiles at absolute positions, one order for prefill and decode.
+/// softmax(scale q k^T + mask) v over the pages. Keys are folded in fixed tiles at absolute positions, one order for
+/// prefill and decode.
 struct PagedAttentionArgs {
   TensorView q{};    ///< [T, heads * head_dim]
   TensorView out{};  ///< [T, heads * head_dim]
@@ -113,21 +115,23 @@ struct PagedAttentionArgs {
   float scale = 1.0F;
   int sliding_window = 0;     ///< 0: all; W: the token itself and the W - 1 before it
   float logits_soft_cap = 0;  ///< 0: none
-  TensorView sinks{};           ///< [heads] float32 or undefined
+  TensorView sinks{};         ///< [heads] float32 or undefined
 };
 
 /// One layer's part of the state pool, whose slots are laid out [slot][layer][conv state | recurrent state].
 struct StateCacheView {
-  std::byte* conv = nullptr;       ///< this layer's conv state in slot 0: [kernel - 1, channels], channel-last, oldest token first
+  std::byte* conv =
+      nullptr;  ///< this layer's conv state in slot 0: [kernel - 1, channels], channel-last, oldest token first
   std::byte* recurrent = nullptr;  ///< this layer's recurrent state in slot 0, on a 128-byte boundary
   std::size_t slot_stride = 0;     ///< bytes from a slot to the next
   DType conv_dtype = DType::kFloat32;
   DType recurrent_dtype = DType::kFloat32;
 };
 
-/// Which sequences a varlen state kernel works on. Sequence i owns tokens [query_start_loc[i], query_start_loc[i+1]), starts from
-/// slot state_read[i] (from zeros where has_initial_state[i] is 0, whatever the slot holds) and leaves its state in state_write[i].
-/// A sequence without tokens copies nothing and changes nothing. Slot 0 is the null slot of padded rows: they are skipped.
+/// Which sequences a varlen state kernel works on. Sequence i owns tokens [query_start_loc[i], query_start_loc[i+1]),
+/// starts from slot state_read[i] (from zeros where has_initial_state[i] is 0, whatever the slot holds) and leaves its
+/// state in state_write[i]. A sequence without tokens copies nothing and changes nothing. Slot 0 is the null slot of
+/// padded rows: they are skipped.
 struct SequenceBatch {
   std::span<const std::int32_t> query_start_loc{};    ///< [R + 1]
   std::span<const std::int32_t> state_read{};         ///< [R]
@@ -167,16 +171,16 @@ struct SsmScanArgs {
   TensorView y{};          ///< [T, heads * head_dim]
 };
 
-/// One token of the selective state space recurrence for each of `batch` rows (Gu and Dao, 2023, alg. 2; Mamba-2's scalar A is the
-/// case of stride 0): state[h,p,n] = state * exp(dt[h,p] A[h,p,n]) + dt[h,p] B[g,n] x[h,p];  y[h,p] = sum_n state C[g,n] + D x.
-/// Strides are in elements; a stride of 0 repeats a value.
+/// One token of the selective state space recurrence for each of `batch` rows (Gu and Dao, 2023, alg. 2; Mamba-2's
+/// scalar A is the case of stride 0): state[h,p,n] = state * exp(dt[h,p] A[h,p,n]) + dt[h,p] B[g,n] x[h,p];  y[h,p] =
+/// sum_n state C[g,n] + D x. Strides are in elements; a stride of 0 repeats a value.
 struct SelectiveStateUpdateArgs {
   TensorView x{};   ///< [batch, heads * head_dim]
   TensorView dt{};  ///< [batch, heads] or, with dt_per_row, [batch, heads * head_dim]; raw
   bool dt_per_row = false;
-  TensorView b{};        ///< [batch, groups * state]
-  TensorView c{};        ///< [batch, groups * state]
-  TensorView z{};        ///< [batch, heads * head_dim] or undefined: y *= silu(z)
+  TensorView b{};  ///< [batch, groups * state]
+  TensorView c{};  ///< [batch, groups * state]
+  TensorView z{};  ///< [batch, heads * head_dim] or undefined: y *= silu(z)
   const float* a = nullptr;
   std::int64_t a_stride_head = 1;
   std::int64_t a_stride_row = 0;
@@ -205,13 +209,13 @@ enum class RouterScoring : std::uint8_t {
   kSigmoid,
 };
 
-/// Mixture of gated experts: out (+)= scale * sum over the chosen experts of weight * down(silu(gate x) * up x), added in the order
-/// of routing (best first; equal scores: lower expert first).
+/// Mixture of gated experts: out (+)= scale * sum over the chosen experts of weight * down(silu(gate x) * up x), added
+/// in the order of routing (best first; equal scores: lower expert first).
 struct MoeArgs {
-  TensorView x{};                                 ///< [T, hidden]
-  const PackedWeight* router = nullptr;         ///< [experts, hidden]
-  std::span<const PackedWeight> gate_up{};        ///< one an expert, packed with PackScheme::gate_up
-  std::span<const PackedWeight> down{};           ///< one an expert
+  TensorView x{};                           ///< [T, hidden]
+  const PackedWeight* router = nullptr;     ///< [experts, hidden]
+  std::span<const PackedWeight> gate_up{};  ///< one an expert, packed with PackScheme::gate_up
+  std::span<const PackedWeight> down{};     ///< one an expert
   int top_k = 0;
   RouterScoring scoring = RouterScoring::kTopKThenSoftmax;
   bool renormalize = false;
@@ -242,7 +246,8 @@ class Operations {
   virtual void selective_state_update(const SelectiveStateUpdateArgs& args) = 0;
   virtual void moe(const MoeArgs& args) = 0;
   virtual void gather_rows(const GatherRowsArgs& args) = 0;
-  /// One token for each row of logits; rows do not see each other. A row with a NaN or without a finite logit is reported, not sampled.
+  /// One token for each row of logits; rows do not see each other. A row with a NaN or without a finite logit is
+  /// reported, not sampled.
   virtual void sample(const SampleArgs& args) = 0;
 };
 

@@ -10,7 +10,8 @@
 
 namespace krait {
 
-/// How the elements of a weight are kept. `kNone` keeps the checkpoint's bits; the quantised forms arrive with `--quantization`.
+/// How the elements of a weight are kept. `kNone` keeps the checkpoint's bits; the quantised forms arrive with
+/// `--quantization`.
 enum class Quantization : std::uint8_t { kNone, kInt8, kInt4 };
 
 /// Rows [begin, end) of `out_features` (column-parallel) or of `in_features` (row-parallel) that belong to this rank.
@@ -21,8 +22,9 @@ struct Shard {
   int size = 1;
 };
 
-/// What `pack` reads: matrices `[out_features, in_features]` that share their input and are laid one after another along the output
-/// (q|k|v, gate|up), and the optional bias of each. The views point into the checkpoint's mapping and are not kept.
+/// What `pack` reads: matrices `[out_features, in_features]` that share their input and are laid one after another
+/// along the output (q|k|v, gate|up), and the optional bias of each. The views point into the checkpoint's mapping and
+/// are not kept.
 struct WeightSource {
   std::vector<TensorView> parts{};
   std::vector<TensorView> biases{};  ///< empty, or one a part
@@ -32,7 +34,8 @@ struct PackScheme {
   Quantization quantization = Quantization::kNone;
   /// The type that the input rows of the product are rounded to; decides the layout that the kernel streams.
   DType compute_dtype = DType::kFloat32;
-  /// The two parts are gate and up of a gated MLP and will be used with `Activation::kSiluGate`: their columns may be interleaved.
+  /// The two parts are gate and up of a gated MLP and will be used with `Activation::kSiluGate`: their columns may be
+  /// interleaved.
   bool gate_up = false;
 };
 
@@ -46,7 +49,8 @@ class PackedWeight {
   };
 
   PackedWeight() = default;
-  PackedWeight(std::shared_ptr<const Storage> storage, std::int64_t out_features, std::int64_t in_features, std::size_t bytes)
+  PackedWeight(std::shared_ptr<const Storage> storage, std::int64_t out_features, std::int64_t in_features,
+               std::size_t bytes)
       : storage_(std::move(storage)), out_features_(out_features), in_features_(in_features), bytes_(bytes) {}
 
   [[nodiscard]] bool defined() const { return storage_ != nullptr; }

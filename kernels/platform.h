@@ -14,8 +14,8 @@ namespace krait {
 
 class Operations;
 
-/// Address space for `capacity` bytes, of which a growing prefix is backed by memory. A cache pool reserves its maximum once and
-/// commits as it grows, so that two pools can share one budget without moving anything.
+/// Address space for `capacity` bytes, of which a growing prefix is backed by memory. A cache pool reserves its maximum
+/// once and commits as it grows, so that two pools can share one budget without moving anything.
 class ReservedMemory {
  public:
   virtual ~ReservedMemory() = default;
@@ -47,7 +47,8 @@ struct MambaBackendOpinion {
   std::string reason;   ///< with kRefuse: why, in a sentence
 };
 
-/// One kind of machine: its memory, its queues and its table of operations. The platform knows no model, layer or request.
+/// One kind of machine: its memory, its queues and its table of operations. The platform knows no model, layer or
+/// request.
 class Platform {
  public:
   virtual ~Platform() = default;
@@ -64,10 +65,12 @@ class Platform {
   [[nodiscard]] virtual std::size_t available_memory() const = 0;
   virtual std::unique_ptr<Queue> create_queue() = 0;
 
-  /// Turns a checkpoint's matrices into what `Operations::linear` streams. Throws StartupError for a dtype that it cannot read.
+  /// Turns a checkpoint's matrices into what `Operations::linear` streams. Throws StartupError for a dtype that it
+  /// cannot read.
   virtual PackedWeight pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) = 0;
 
-  /// What the server uses when no `--compute-dtype` is given: the narrowest type that the processor multiplies natively.
+  /// What the server uses when no `--compute-dtype` is given: the narrowest type that the processor multiplies
+  /// natively.
   [[nodiscard]] virtual DType default_compute_dtype() const = 0;
   [[nodiscard]] virtual bool supports_compute_dtype(DType dtype) const = 0;
   /// Prefill pieces that are multiples of this many tokens use the kernels best. A hint, never a bound.

@@ -7,8 +7,8 @@
 
 namespace krait {
 
-/// What kind of failure, independent of any protocol. `server/service/error_mapping.h` has the one table that turns a code into
-/// an HTTP status, an OpenAI error type and a gRPC status.
+/// What kind of failure, independent of any protocol. `server/service/error_mapping.h` has the one table that turns a
+/// code into an HTTP status, an OpenAI error type and a gRPC status.
 enum class ErrorCode {
   kInvalidArgument,    ///< the caller can mend the request
   kUnauthenticated,    ///< no key, or a wrong one
@@ -23,8 +23,8 @@ enum class ErrorCode {
   kInternal,  ///< a fault of ours
 };
 
-/// An error that a person reads: `message` says what was wrong, what was found and what is valid; `field` names the request field,
-/// flag, file or tensor (empty when there is none).
+/// An error that a person reads: `message` says what was wrong, what was found and what is valid; `field` names the
+/// request field, flag, file or tensor (empty when there is none).
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
@@ -35,7 +35,7 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : data_(std::in_place_index<0>, std::move(value)) {}        // NOLINT: implicit by design
+  Result(T value) : data_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit by design
   Result(Error error) : data_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
 
   [[nodiscard]] bool ok() const { return data_.index() == 0; }

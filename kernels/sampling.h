@@ -9,8 +9,8 @@
 
 namespace krait {
 
-/// How one row of logits becomes a token. The order is vLLM's: logit bias, penalties, minimum tokens (the mask), temperature,
-/// min-p, top-k, top-p, draw. Plain data: the same row gives the same token whatever else is in the batch.
+/// How one row of logits becomes a token. The order is vLLM's: logit bias, penalties, minimum tokens (the mask),
+/// temperature, min-p, top-k, top-p, draw. Plain data: the same row gives the same token whatever else is in the batch.
 struct SampleRow {
   float temperature = 1.0F;  ///< 0: greedy (the lowest id among equals), the filters below have no effect then
   int top_k = 0;             ///< 0: off
@@ -25,9 +25,9 @@ struct SampleRow {
   std::span<const std::int32_t> prompt_tokens{};  ///< read by the repetition penalty only
   std::span<const std::int32_t> output_tokens{};  ///< read by all three penalties
   std::span<const std::pair<std::int32_t, float>> logit_bias{};
-  std::span<const std::int32_t> banned_tokens{};      ///< never chosen (end tokens before min_tokens)
-  std::span<const std::uint32_t> allowed_bitmask{};   ///< empty, or one bit a vocabulary entry: a grammar's mask
-  int num_logprobs = -1;                            ///< -1: none; 0: of the chosen token; n: and of the n best
+  std::span<const std::int32_t> banned_tokens{};     ///< never chosen (end tokens before min_tokens)
+  std::span<const std::uint32_t> allowed_bitmask{};  ///< empty, or one bit a vocabulary entry: a grammar's mask
+  int num_logprobs = -1;                             ///< -1: none; 0: of the chosen token; n: and of the n best
 };
 
 struct TokenLogprob {
@@ -35,11 +35,12 @@ struct TokenLogprob {
   float logprob = 0.0F;
 };
 
-/// What one row gave. Log-probabilities are of the raw logits (before bias, penalties and temperature), as vLLM's default.
+/// What one row gave. Log-probabilities are of the raw logits (before bias, penalties and temperature), as vLLM's
+/// default.
 struct SampledToken {
   std::int32_t token = -1;  ///< -1: the row has no finite logit or holds a NaN; the request must be failed
   float logprob = 0.0F;
-  int rank = 0;                    ///< 1 for the most likely token; 0 when no log-probabilities were asked for
+  int rank = 0;                     ///< 1 for the most likely token; 0 when no log-probabilities were asked for
   std::vector<TokenLogprob> top{};  ///< `num_logprobs` entries, best first
 };
 

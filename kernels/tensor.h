@@ -37,9 +37,9 @@ struct Buffer {
   std::size_t bytes = 0;
 };
 
-/// A borrowed, row-major view: `data` of `shape`, where only the rows may lie apart. `row_stride` is in elements and is the
-/// distance between two rows of a matrix `[rows, columns]`; the tensor is contiguous otherwise. Ownership is elsewhere, and the
-/// owner outlives the view.
+/// A borrowed, row-major view: `data` of `shape`, where only the rows may lie apart. `row_stride` is in elements and is
+/// the distance between two rows of a matrix `[rows, columns]`; the tensor is contiguous otherwise. Ownership is
+/// elsewhere, and the owner outlives the view.
 struct TensorView {
   void* data = nullptr;
   DType dtype = DType::kFloat32;

@@ -35,7 +35,8 @@ class Model {
   ModelConfig config_;
 };
 
-/// Builds the model of a folder's config.json. Throws StartupError; for an unknown architecture the error lists the known ones.
+/// Builds the model of a folder's config.json. Throws StartupError; for an unknown architecture the error lists the
+/// known ones.
 std::unique_ptr<Model> make_model(const std::string& folder, const LayerContext& context);
 /// As above, with `mamba_ssm_dtype` of the config put into the context first: the common way in.
 ModelConfig peek_model_config(const std::string& folder);

@@ -13,11 +13,12 @@ struct KvGroupLayout {
   int sliding_window = 0;  ///< 0: every token is kept
 };
 
-/// What the pools of one model look like. Derived from the model's cache groups; the scheduler and the pools know nothing else of it.
+/// What the pools of one model look like. Derived from the model's cache groups; the scheduler and the pools know
+/// nothing else of it.
 struct CacheLayout {
   int block_size = 16;                   ///< tokens a page, the same in every KV group
   std::vector<KvGroupLayout> kv_groups;  ///< may be empty (pure Mamba)
-  std::size_t slot_bytes = 0;            ///< one request's whole recurrent state; 0: the model has none (pure attention)
+  std::size_t slot_bytes = 0;  ///< one request's whole recurrent state; 0: the model has none (pure attention)
 };
 
 }  // namespace krait

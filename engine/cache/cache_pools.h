@@ -14,7 +14,8 @@ namespace krait {
 class Platform;
 class ReservedMemory;
 
-/// The one byte budget that all pools draw from (design, section 4). Counts the bytes of items in use; never moves anything.
+/// The one byte budget that all pools draw from (design, section 4). Counts the bytes of items in use; never moves
+/// anything.
 class MemoryBudget {
  public:
   explicit MemoryBudget(std::size_t total) : total_(total) {}
@@ -28,10 +29,10 @@ class MemoryBudget {
   std::size_t used_ = 0;
 };
 
-/// Items of one size in one reserved range: KV pages or state slots. Item 0 is the null item that padding points at; it is never
-/// handed out, nor counted. Memory is committed in steps as the highest item in use grows and goes back to the system when it falls;
-/// the budget counts items in use, so that pages and slots share it elastically. The lowest free item is handed out first, which keeps
-/// the committed range short. Used by the engine's thread only.
+/// Items of one size in one reserved range: KV pages or state slots. Item 0 is the null item that padding points at; it
+/// is never handed out, nor counted. Memory is committed in steps as the highest item in use grows and goes back to the
+/// system when it falls; the budget counts items in use, so that pages and slots share it elastically. The lowest free
+/// item is handed out first, which keeps the committed range short. Used by the engine's thread only.
 class ItemPool {
  public:
   ItemPool(Platform& platform, MemoryBudget& budget, std::size_t item_bytes);
@@ -39,8 +40,8 @@ class ItemPool {
   ItemPool(const ItemPool&) = delete;
   ItemPool& operator=(const ItemPool&) = delete;
 
-  /// The lowest free item, or nullopt when the budget or the machine has no room for one more. Its content is whatever was left in
-  /// it (NaN bytes in debug builds, if it was used before).
+  /// The lowest free item, or nullopt when the budget or the machine has no room for one more. Its content is whatever
+  /// was left in it (NaN bytes in debug builds, if it was used before).
   [[nodiscard]] std::optional<std::int32_t> allocate();
   void free(std::int32_t item);
 

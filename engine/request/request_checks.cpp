@@ -26,14 +26,16 @@ std::string mebibytes(std::size_t bytes) {
 Status check_tokens(const EngineRequest& request, const EngineConfig& config) {
   if (request.prompt.empty()) return invalid("the prompt has no tokens; at least 1 is needed", "prompt");
   if (request.sampling.max_tokens < 0) {
-    return invalid("max_tokens is " + std::to_string(request.sampling.max_tokens) + "; it must be at least 0", "max_tokens");
+    return invalid("max_tokens is " + std::to_string(request.sampling.max_tokens) + "; it must be at least 0",
+                   "max_tokens");
   }
   if (config.vocab_size <= 0) return ok_status();
   const auto bad = std::find_if(request.prompt.begin(), request.prompt.end(),
                                 [&](std::int32_t token) { return token < 0 || token >= config.vocab_size; });
   if (bad == request.prompt.end()) return ok_status();
   return invalid("token id " + std::to_string(*bad) + " at position " + std::to_string(bad - request.prompt.begin()) +
-                     " of the prompt is outside the vocabulary; valid ids are 0 to " + std::to_string(config.vocab_size - 1),
+                     " of the prompt is outside the vocabulary; valid ids are 0 to " +
+                     std::to_string(config.vocab_size - 1),
                  "prompt");
 }
 

@@ -33,13 +33,14 @@ struct TokenEvent {
   std::vector<SampledToken> tokens;
   /// Rows of raw logits asked for by PromptLogits or generated_logits, each [vocab], in the order of positions.
   std::vector<std::vector<float>> logits;
-  std::optional<FinishReason> finish;  ///< set on the last event
+  std::optional<FinishReason> finish;      ///< set on the last event
   std::optional<std::int32_t> stop_token;  ///< the stop token that ended it; it is in `tokens` too
   std::optional<Error> error;              ///< with FinishReason::kError
   RequestStats stats;                      ///< valid on the last event, running values before
 };
 
-/// The way of one request's events from the engine's thread to one reader. Unbounded by design: its events are bounded by max_tokens.
+/// The way of one request's events from the engine's thread to one reader. Unbounded by design: its events are bounded
+/// by max_tokens.
 class TokenStream {
  public:
   /// Engine's side. Calls the listener outside the lock.
@@ -49,7 +50,8 @@ class TokenStream {
   std::optional<TokenEvent> try_pop();
   /// Waits for the next event. Never returns after the last event has been taken: do not call it then.
   TokenEvent pop();
-  /// Called on the engine's thread after every push; must not block. Called at once when events already wait. Replaces the last one.
+  /// Called on the engine's thread after every push; must not block. Called at once when events already wait. Replaces
+  /// the last one.
   void set_listener(std::function<void()> listener);
 
  private:

@@ -8,7 +8,8 @@
 
 namespace krait {
 
-/// Lays a step's requests out: all tokens in the plan's order (decodes first), with every list that the metadata builders read.
+/// Lays a step's requests out: all tokens in the plan's order (decodes first), with every list that the metadata
+/// builders read.
 struct PackedBatch {
   BatchLayout layout;
   std::vector<std::int32_t> ids;  ///< [T]

@@ -9,8 +9,8 @@ namespace krait {
 
 class CachePools;
 
-/// The page and slot sizes that serve these groups. Every recurrent layer has its place in the one slot, in the order of the groups;
-/// every attention layer in the pages of its group's pool.
+/// The page and slot sizes that serve these groups. Every recurrent layer has its place in the one slot, in the order
+/// of the groups; every attention layer in the pages of its group's pool.
 CacheLayout make_cache_layout(const std::vector<CacheGroup>& groups, int block_size);
 
 /// Tells every layer where its part of the pools lies.

@@ -25,7 +25,11 @@ std::int32_t last_row(const BatchLayout& batch, std::size_t r) { return batch.qu
 }  // namespace
 
 ModelRunner::ModelRunner(Platform& platform, Model& model, const MambaConfig& mamba, int block_size)
-    : platform_(platform), model_(model), block_size_(block_size), queue_(platform.create_queue()), workspace_(platform) {
+    : platform_(platform),
+      model_(model),
+      block_size_(block_size),
+      queue_(platform.create_queue()),
+      workspace_(platform) {
   selective_state_update_.initialize(mamba);
   initialize_attn_backends(block_size);
 }
@@ -75,8 +79,7 @@ StepResult ModelRunner::run(const StepPlan& plan) {
                          .batch = batch.layout,
                          .group_metadata = metadata,
                          .selective_state_update = &selective_state_update_.get()};
-  const TensorView hidden =
-      workspace_.matrix(static_cast<std::int64_t>(batch.ids.size()), model_.config().hidden_size);
+  const TensorView hidden = workspace_.matrix(static_cast<std::int64_t>(batch.ids.size()), model_.config().hidden_size);
   model_.forward(context, batch.ids, hidden);
 
   StepResult result;
@@ -88,14 +91,16 @@ StepResult ModelRunner::run(const StepPlan& plan) {
   return result;
 }
 
-void ModelRunner::copy_logits(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result) {
+void ModelRunner::copy_logits(ForwardContext& context, const StepPlan& plan, const TensorView& hidden,
+                              StepResult& result) {
   std::vector<std::int32_t> rows;
   std::vector<std::size_t> owners;
   for (std::size_t r = 0; r < plan.requests.size(); ++r) {
     const PromptLogits wanted = plan.requests[r].logits;
     if (wanted == PromptLogits::kNone) continue;
     const std::int32_t last = last_row(context.batch, r);
-    for (std::int32_t row = wanted == PromptLogits::kAll ? context.batch.query_start_loc[r] : last; row <= last; ++row) {
+    for (std::int32_t row = wanted == PromptLogits::kAll ? context.batch.query_start_loc[r] : last; row <= last;
+         ++row) {
       rows.push_back(row);
       owners.push_back(r);
     }

@@ -17,8 +17,8 @@ namespace krait {
 
 class CachePools;
 
-/// Runs steps of one model on one platform: lays the batch out, has every cache group's builder build its metadata once, runs the
-/// layers, and samples. Used by the engine's thread only.
+/// Runs steps of one model on one platform: lays the batch out, has every cache group's builder build its metadata
+/// once, runs the layers, and samples. Used by the engine's thread only.
 class ModelRunner final : public StepRunner {
  public:
   /// Chooses every layer's backend and forms the groups (`initialize_attn_backends`). Throws StartupError.
@@ -36,7 +36,8 @@ class ModelRunner final : public StepRunner {
   StepHandle submit(StepPlan plan) override;
   StepResult wait(StepHandle handle) override;
 
-  /// Called with the logits that are about to be sampled, row i for the i-th sampling request of the plan: fault injection in tests.
+  /// Called with the logits that are about to be sampled, row i for the i-th sampling request of the plan: fault
+  /// injection in tests.
   void on_logits(std::function<void(const StepPlan&, const TensorView&)> hook) { logits_hook_ = std::move(hook); }
 
  private:

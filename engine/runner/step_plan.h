@@ -18,14 +18,14 @@ struct StepRequest {
   /// New tokens of this step: one for a decode, a piece of the prompt (or of a recomputed history) for a prefill.
   std::vector<std::int32_t> tokens;
   int num_computed = 0;  ///< tokens already in the caches; absolute position of tokens[0]
-  /// A decode is a request whose whole prompt has been computed; it extends the sequence by the token sampled last. A first piece of
-  /// one token is a prefill.
+  /// A decode is a request whose whole prompt has been computed; it extends the sequence by the token sampled last. A
+  /// first piece of one token is a prefill.
   bool is_decode = false;
-  std::int32_t state_read = 0;                    ///< slot; ignored while num_computed is 0
-  std::int32_t state_write = 0;                   ///< slot
+  std::int32_t state_read = 0;                   ///< slot; ignored while num_computed is 0
+  std::int32_t state_write = 0;                  ///< slot
   std::vector<std::vector<std::int32_t>> pages;  ///< block table, one a KV group, covering num_computed + tokens.size()
-  /// Sample after the last token of `tokens`; nullopt for a piece that does not end the prompt. The spans in it point into the
-  /// scheduler's request and stay valid until `wait` has returned.
+  /// Sample after the last token of `tokens`; nullopt for a piece that does not end the prompt. The spans in it point
+  /// into the scheduler's request and stay valid until `wait` has returned.
   std::optional<SampleRow> sample;
   PromptLogits logits = PromptLogits::kNone;  ///< kAll: of every token of this piece; kLast: of its last one
 };
@@ -48,8 +48,8 @@ struct StepResult {
 
 using StepHandle = std::uint64_t;
 
-/// Computes steps. `submit` may return before the work is done; at most one step is in flight in this version, and the scheduler may
-/// plan the next while it is.
+/// Computes steps. `submit` may return before the work is done; at most one step is in flight in this version, and the
+/// scheduler may plan the next while it is.
 class StepRunner {
  public:
   virtual ~StepRunner() = default;

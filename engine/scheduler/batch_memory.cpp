@@ -16,7 +16,8 @@ int BatchPlanner::secure_memory(RequestState& request, int wanted) {
       preempt(*last);
       continue;
     }
-    // Nobody goes after it: it keeps what it holds and sits this step out, while those before it go on; they preempt it if need be.
+    // Nobody goes after it: it keeps what it holds and sits this step out, while those before it go on; they preempt it
+    // if need be.
     if (queues_.running.size() == 1) starved_.push_back(&request);
     return 0;
   }

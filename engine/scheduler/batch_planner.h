@@ -10,7 +10,7 @@ namespace krait {
 struct SchedulerConfig {
   int max_num_seqs = 64;              ///< requests that run at once
   int max_num_batched_tokens = 2048;  ///< token budget of a step
-  int prefill_tile = 16;              ///< prefill pieces that do not end their history are multiples of this where they can be
+  int prefill_tile = 16;  ///< prefill pieces that do not end their history are multiples of this where they can be
 };
 
 /// The next `tokens` tokens of a request's history, to be computed in this step.
@@ -21,9 +21,9 @@ struct Piece {
 
 /// Forms the batch of one step: who takes part, with how many tokens, and the memory for them. Made anew for each step.
 ///
-/// What always holds: the request that goes before all others can preempt everybody else, so it either takes part or does not fit
-/// the memory alone (then it is in `starved`); nobody is preempted for one who goes after him. From this follows that there is no
-/// livelock.
+/// What always holds: the request that goes before all others can preempt everybody else, so it either takes part or
+/// does not fit the memory alone (then it is in `starved`); nobody is preempted for one who goes after him. From this
+/// follows that there is no livelock.
 class BatchPlanner {
  public:
   BatchPlanner(const SchedulerConfig& config, CachePools& pools, RequestQueues& queues)
@@ -39,7 +39,8 @@ class BatchPlanner {
  private:
   void plan_decodes();
   void plan_prefills();
-  /// The prefill that goes first: a running one, or a waiting one of higher priority or when no running one is left, once admitted.
+  /// The prefill that goes first: a running one, or a waiting one of higher priority or when no running one is left,
+  /// once admitted.
   [[nodiscard]] RequestState* next_prefill();
   [[nodiscard]] RequestState* first_running_prefill() const;
   /// As many tokens as the budget and memory allow; 0 when there is no memory.
@@ -54,7 +55,8 @@ class BatchPlanner {
   [[nodiscard]] int secure_memory(RequestState& request, int wanted);
   /// Moves a waiting request to the running ones, with its slot.
   [[nodiscard]] bool admit(RequestState& request);
-  /// Whether there is a seat and memory for the whole history; preempts requests of lower priority if that, and only that, gives both.
+  /// Whether there is a seat and memory for the whole history; preempts requests of lower priority if that, and only
+  /// that, gives both.
   [[nodiscard]] bool make_room(const RequestState& request);
   void preempt(RequestState& victim);
 

@@ -8,14 +8,16 @@ namespace krait {
 
 class CachePools;
 
-/// The pages and the slot that one request holds. Whoever lets go of it must call `release` first: it keeps no pointer to the pools.
+/// The pages and the slot that one request holds. Whoever lets go of it must call `release` first: it keeps no pointer
+/// to the pools.
 class RequestCache {
  public:
-  /// The slot for the recurrent state. True when the model has none, or it is held already; false when there is no room.
+  /// The slot for the recurrent state. True when the model has none, or it is held already; false when there is no
+  /// room.
   [[nodiscard]] bool take_slot(CachePools& pools);
 
-  /// Adds pages, in every group, towards the first `tokens` tokens of the sequence, as many as memory allows. Returns how many tokens
-  /// the pages now cover, at most `tokens`. What was added stays held when it is not enough.
+  /// Adds pages, in every group, towards the first `tokens` tokens of the sequence, as many as memory allows. Returns
+  /// how many tokens the pages now cover, at most `tokens`. What was added stays held when it is not enough.
   [[nodiscard]] int grow(CachePools& pools, int tokens);
 
   void release(CachePools& pools);

@@ -14,8 +14,8 @@ struct GoesBefore {
   bool operator()(const RequestState* a, const RequestState* b) const { return goes_before(*a, *b); }
 };
 
-/// Requests by who goes first. A preempted request takes the place that its arrival gives it: the front of its priority, because
-/// within a priority nobody is admitted before somebody who came earlier.
+/// Requests by who goes first. A preempted request takes the place that its arrival gives it: the front of its
+/// priority, because within a priority nobody is admitted before somebody who came earlier.
 using RequestOrder = std::set<RequestState*, GoesBefore>;
 
 /// The waiting and the running requests. A waiting request holds no memory; a running one has a seat, a slot and pages.

@@ -15,8 +15,8 @@ namespace krait {
 
 using TimePoint = std::chrono::steady_clock::time_point;
 
-/// One live request: what was asked, how far it is, and what it holds. Owned by the Scheduler at an address that does not move, so
-/// that the spans of a SampleRow may point into it while a step is in flight.
+/// One live request: what was asked, how far it is, and what it holds. Owned by the Scheduler at an address that does
+/// not move, so that the spans of a SampleRow may point into it while a step is in flight.
 struct RequestState {
   RequestState(std::uint64_t key_in, EngineRequest request_in, TimePoint arrival);
 

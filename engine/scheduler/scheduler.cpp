@@ -50,31 +50,33 @@ void Scheduler::expire(TimePoint now) {
   }
   for (RequestState* request : expired) {
     fail(*request, {.code = ErrorCode::kDeadlineExceeded,
-                    .message = "the request's deadline passed after " + std::to_string(request->num_generated()) + " of at most " +
-                               std::to_string(request->request.sampling.max_tokens) + " tokens",
+                    .message = "the request's deadline passed after " + std::to_string(request->num_generated()) +
+                               " of at most " + std::to_string(request->request.sampling.max_tokens) + " tokens",
                     .field = {}});
   }
 }
 
 void Scheduler::fail_starved(const std::vector<RequestState*>& starved) {
   for (RequestState* request : starved) {
-    fail(*request, {.code = ErrorCode::kResourceExhausted,
-                    .message = "no cache memory for the request's next token after " + std::to_string(request->num_computed) +
-                               " tokens, though no other request holds any: " + std::to_string(pools_.budget().used()) + " of " +
-                               std::to_string(pools_.budget().total()) + " bytes are in use",
-                    .field = {}});
+    fail(*request,
+         {.code = ErrorCode::kResourceExhausted,
+          .message = "no cache memory for the request's next token after " + std::to_string(request->num_computed) +
+                     " tokens, though no other request holds any: " + std::to_string(pools_.budget().used()) + " of " +
+                     std::to_string(pools_.budget().total()) + " bytes are in use",
+          .field = {}});
   }
 }
 
 /// No input should lead here; if one does, it costs one request and not the server.
 void Scheduler::fail_stuck_head() {
-  fail(*queues_.head(), {.code = ErrorCode::kInternal,
-                         .message = "the scheduler found nothing to compute for " + std::to_string(num_running()) + " running and " +
-                                    std::to_string(num_waiting()) + " waiting requests (" +
-                                    std::to_string(config_.max_num_batched_tokens) + " tokens a step, " +
-                                    std::to_string(config_.max_num_seqs) + " seats, " + std::to_string(pools_.budget().used()) +
-                                    " of " + std::to_string(pools_.budget().total()) + " cache bytes in use)",
-                         .field = {}});
+  fail(*queues_.head(),
+       {.code = ErrorCode::kInternal,
+        .message = "the scheduler found nothing to compute for " + std::to_string(num_running()) + " running and " +
+                   std::to_string(num_waiting()) + " waiting requests (" +
+                   std::to_string(config_.max_num_batched_tokens) + " tokens a step, " +
+                   std::to_string(config_.max_num_seqs) + " seats, " + std::to_string(pools_.budget().used()) + " of " +
+                   std::to_string(pools_.budget().total()) + " cache bytes in use)",
+        .field = {}});
 }
 
 StepPlan Scheduler::make_plan(const std::vector<Piece>& pieces, TimePoint now) {

@@ -20,9 +20,9 @@ struct RequestEvent {
   TokenEvent event;
 };
 
-/// Decides what each step computes and what its outcome means. Single-threaded, without locks, clocks or a model: time comes in as an
-/// argument, memory through CachePools, tokens through StepResult. Requests are named by a key that the caller draws, ascending in the
-/// order of arrival.
+/// Decides what each step computes and what its outcome means. Single-threaded, without locks, clocks or a model: time
+/// comes in as an argument, memory through CachePools, tokens through StepResult. Requests are named by a key that the
+/// caller draws, ascending in the order of arrival.
 ///
 /// One round is `schedule`, the runner's work, `update`; `add` and `abort` may come at any time, also between the two.
 class Scheduler {
@@ -34,15 +34,16 @@ class Scheduler {
 
   void add(std::uint64_t key, EngineRequest request, TimePoint arrival);
 
-  /// Ends a request with `reason`; unknown keys are ignored. The output of a step in flight is dropped for it, and its memory is free
-  /// when that step is over.
+  /// Ends a request with `reason`; unknown keys are ignored. The output of a step in flight is dropped for it, and its
+  /// memory is free when that step is over.
   void abort(std::uint64_t key, FinishReason reason);
 
-  /// The next step; empty exactly when no request is left. Requests past their deadline, and a request that cannot get memory though
-  /// nobody else holds any, end here with an error. At most one step is in flight.
+  /// The next step; empty exactly when no request is left. Requests past their deadline, and a request that cannot get
+  /// memory though nobody else holds any, end here with an error. At most one step is in flight.
   [[nodiscard]] StepPlan schedule(TimePoint now);
 
-  /// What the step in flight gave. A request whose output is an error, missing or unsound ends with an error; its neighbours go on.
+  /// What the step in flight gave. A request whose output is an error, missing or unsound ends with an error; its
+  /// neighbours go on.
   void update(StepResult result, TimePoint now);
 
   /// The step in flight is lost: every request in it ends with `error`.

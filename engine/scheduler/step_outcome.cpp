@@ -21,11 +21,13 @@ Error no_finite_logits(const RequestState& request) {
                         " of the answer (NaN or infinity); the request was ended, others are not affected");
 }
 
-/// Whether `token`, the last one of the history, ends the request. Before min_tokens a stop token is banned from sampling.
+/// Whether `token`, the last one of the history, ends the request. Before min_tokens a stop token is banned from
+/// sampling.
 bool is_stop(const RequestState& request, std::int32_t token) {
   const SamplingParams& sampling = request.request.sampling;
   if (request.num_generated() <= sampling.min_tokens) return false;
-  return std::find(sampling.stop_token_ids.begin(), sampling.stop_token_ids.end(), token) != sampling.stop_token_ids.end();
+  return std::find(sampling.stop_token_ids.begin(), sampling.stop_token_ids.end(), token) !=
+         sampling.stop_token_ids.end();
 }
 
 }  // namespace
@@ -79,7 +81,8 @@ void Scheduler::apply(const Piece& piece, StepOutput output, TimePoint now) {
   if (!event.logits.empty()) emit(request, std::move(event));
 }
 
-void Scheduler::append_tokens(RequestState& request, std::vector<SampledToken> tokens, TokenEvent event, TimePoint now) {
+void Scheduler::append_tokens(RequestState& request, std::vector<SampledToken> tokens, TokenEvent event,
+                              TimePoint now) {
   if (tokens.empty()) return fail(request, internal_error("the runner sampled no token for the request"));
   for (SampledToken& sampled : tokens) {
     const std::int32_t token = sampled.token;
@@ -123,10 +126,18 @@ void Scheduler::finish(RequestState& request, FinishReason reason, TokenEvent ev
 
 void Scheduler::count_finish(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kStop: ++counters_.requests_finished_stop; break;
-    case FinishReason::kLength: ++counters_.requests_finished_length; break;
-    case FinishReason::kAborted: ++counters_.requests_finished_abort; break;
-    case FinishReason::kError: ++counters_.requests_finished_error; break;
+    case FinishReason::kStop:
+      ++counters_.requests_finished_stop;
+      break;
+    case FinishReason::kLength:
+      ++counters_.requests_finished_length;
+      break;
+    case FinishReason::kAborted:
+      ++counters_.requests_finished_abort;
+      break;
+    case FinishReason::kError:
+      ++counters_.requests_finished_error;
+      break;
   }
 }
 

@@ -53,7 +53,7 @@ PackedWeight CpuPlatform::pack(const WeightSource& source, const PackScheme& sch
     throw StartupError("The CPU platform does not compute in " + std::string(dtype_name(scheme.compute_dtype)) +
                        "; valid are float32 and bfloat16.");
   }
-  return cpu::pack_weight(source, scheme, shard, isa_->kernels.gemm_pairs != nullptr);
+  return cpu::pack_weight(source, scheme, shard, isa_->kernels.gemm_pairs != nullptr, *pool_);
 }
 
 DType CpuPlatform::default_compute_dtype() const {

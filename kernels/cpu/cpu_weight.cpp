@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/cpu_memory.h"
 #include "kernels/result.h"
+#include "kernels/thread_pool.h"
 
 namespace krait::cpu {
 namespace {
@@ -172,16 +173,18 @@ std::size_t panel_bytes(WeightLayout layout, Index k) {
   return static_cast<std::size_t>(depth * kLanes) * (layout == WeightLayout::kFloat32 ? 4 : 2);
 }
 
-Buffer pack_panels(const ColumnMap& map, WeightLayout layout, Index k) {
+Buffer pack_panels(const ColumnMap& map, WeightLayout layout, Index k, ThreadPool& pool) {
   const std::size_t stride = panel_bytes(layout, k);
   Buffer buffer = allocate_buffer(stride * static_cast<std::size_t>(map.panels()));
   auto* base = static_cast<std::byte*>(buffer.data.get());
-  std::memset(base, 0, buffer.bytes);
-  for (Index index = 0; index < map.panels() * kLanes; ++index) {
-    const auto [part, row] = map.column(index);
-    if (part == nullptr) continue;
-    pack_column(*part, row, index % kLanes, layout, base + stride * static_cast<std::size_t>(index / kLanes));
-  }
+  pool.parallel_for(map.panels(), [&](Index begin, Index end, int) {
+    std::memset(base + stride * static_cast<std::size_t>(begin), 0, stride * static_cast<std::size_t>(end - begin));
+    for (Index index = begin * kLanes; index < end * kLanes; ++index) {
+      const auto [part, row] = map.column(index);
+      if (part == nullptr) continue;
+      pack_column(*part, row, index % kLanes, layout, base + stride * static_cast<std::size_t>(index / kLanes));
+    }
+  });
   return buffer;
 }
 
@@ -197,7 +200,8 @@ Buffer pack_bias(const ColumnMap& map) {
 
 }  // namespace
 
-PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard, bool pairs) {
+PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard, bool pairs,
+                         ThreadPool& pool) {
   if (scheme.quantization != Quantization::kNone) refuse("this build has no quantised weights.");
   const std::vector<TensorView> biases = bias_rows(source, shard);
   const std::vector<Part> parts = shard_parts(source, shard, biases);
@@ -210,7 +214,7 @@ PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, c
   weight.gate_up = scheme.gate_up;
   weight.n = scheme.gate_up ? map.total() / 2 : map.total();
   weight.num_panels = map.panels();
-  Buffer panels = pack_panels(map, weight.layout, weight.k);
+  Buffer panels = pack_panels(map, weight.layout, weight.k, pool);
   Buffer bias = biases.empty() ? Buffer{} : pack_bias(map);
   weight.panels = static_cast<const std::byte*>(panels.data.get());
   weight.bias = static_cast<const float*>(bias.data.get());

@@ -3,6 +3,10 @@
 #include "kernels/cpu/kernel_args.h"
 #include "kernels/packed_weight.h"
 
+namespace krait {
+class ThreadPool;
+}
+
 namespace krait::cpu {
 
 /// What the CPU platform keeps behind a PackedWeight.
@@ -24,6 +28,7 @@ class CpuWeight final : public PackedWeight::Storage {
 /// Packs the parts' shards into panels. Values that are all exact in bfloat16 are kept so, others as float32. `pairs`:
 /// the processor has a bf16 dot product. With an input shard only rank 0 keeps the bias, because the ranks' results are
 /// added. Throws StartupError for a dtype or shard that cannot be packed.
-PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard, bool pairs);
+PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard, bool pairs,
+                         ThreadPool& pool);
 
 }  // namespace krait::cpu

@@ -16,9 +16,7 @@ constexpr std::array kArchitectures = {
     Architecture{"Mamba2ForCausalLM", &make_mamba2},
 };
 
-std::string config_path(const std::string& folder) {
-  return (std::filesystem::path(folder) / "config.json").string();
-}
+std::string config_path(const std::string& folder) { return (std::filesystem::path(folder) / "config.json").string(); }
 
 }  // namespace
 
@@ -36,8 +34,8 @@ std::unique_ptr<Model> make_model(const std::string& folder, const LayerContext&
     if (architecture.hf_name == config.architecture) return architecture.make(reader, std::move(config), context);
     known += (known.empty() ? "" : ", ") + std::string(architecture.hf_name);
   }
-  reader.fail("architectures", "names '" + config.architecture +
-                                   "', which this version does not know. Known architectures: " + known);
+  reader.fail("architectures",
+              "names '" + config.architecture + "', which this version does not know. Known architectures: " + known);
 }
 
 }  // namespace krait

@@ -11,8 +11,8 @@
 
 namespace krait {
 
-/// Embedding → decoder layers → final norm → logits: the frame of most families. A family gives the names, the multipliers and its
-/// layers; one that does not fit derives from Model itself.
+/// Embedding → decoder layers → final norm → logits: the frame of most families. A family gives the names, the
+/// multipliers and its layers; one that does not fit derives from Model itself.
 class CausalLm final : public Model {
  public:
   struct Frame {
@@ -24,7 +24,8 @@ class CausalLm final : public Model {
     float logits_multiplier = 1.0F;
   };
 
-  CausalLm(ModelConfig config, Frame frame, std::vector<std::unique_ptr<DecoderLayer>> layers, const LayerContext& context);
+  CausalLm(ModelConfig config, Frame frame, std::vector<std::unique_ptr<DecoderLayer>> layers,
+           const LayerContext& context);
 
   [[nodiscard]] std::vector<AttentionLayerBase*> attention_layers() override;
   void load_weights(WeightLoader& loader, Platform& platform, int max_positions) override;

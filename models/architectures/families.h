@@ -7,7 +7,8 @@
 
 namespace krait {
 
-std::unique_ptr<Model> make_granite_moe_hybrid(const ConfigReader& reader, ModelConfig config, const LayerContext& context);
+std::unique_ptr<Model> make_granite_moe_hybrid(const ConfigReader& reader, ModelConfig config,
+                                               const LayerContext& context);
 std::unique_ptr<Model> make_llama(const ConfigReader& reader, ModelConfig config, const LayerContext& context);
 std::unique_ptr<Model> make_mamba2(const ConfigReader& reader, ModelConfig config, const LayerContext& context);
 

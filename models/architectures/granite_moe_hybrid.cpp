@@ -17,7 +17,7 @@ namespace {
 class GraniteLayer final : public DecoderLayer {
  public:
   struct Parts {
-    std::unique_ptr<Mamba2Mixer> mamba;      ///< one of the two
+    std::unique_ptr<Mamba2Mixer> mamba;  ///< one of the two
     std::unique_ptr<Attention> attention;
     std::optional<SparseMoe> moe;
     std::optional<GatedMlp> shared_mlp;
@@ -174,18 +174,18 @@ class GraniteBuilder {
 
 }  // namespace
 
-std::unique_ptr<Model> make_granite_moe_hybrid(const ConfigReader& reader, ModelConfig config, const LayerContext& context) {
+std::unique_ptr<Model> make_granite_moe_hybrid(const ConfigReader& reader, ModelConfig config,
+                                               const LayerContext& context) {
   const GraniteBuilder builder(reader, config, context);
   std::vector<std::unique_ptr<DecoderLayer>> layers;
   const std::vector<bool> kinds = read_layer_kinds(reader, config.num_layers);
   for (int i = 0; i < config.num_layers; ++i) layers.push_back(builder.layer(i, kinds[static_cast<std::size_t>(i)]));
-  CausalLm::Frame frame{
-      .embedding = "model.embed_tokens",
-      .final_norm = "model.norm",
-      .lm_head = "lm_head",
-      .norm_eps = static_cast<float>(reader.number_or("rms_norm_eps", 1e-6)),
-      .embedding_multiplier = static_cast<float>(reader.number_or("embedding_multiplier", 1.0)),
-      .logits_multiplier = static_cast<float>(1.0 / reader.number_or("logits_scaling", 1.0))};
+  CausalLm::Frame frame{.embedding = "model.embed_tokens",
+                        .final_norm = "model.norm",
+                        .lm_head = "lm_head",
+                        .norm_eps = static_cast<float>(reader.number_or("rms_norm_eps", 1e-6)),
+                        .embedding_multiplier = static_cast<float>(reader.number_or("embedding_multiplier", 1.0)),
+                        .logits_multiplier = static_cast<float>(1.0 / reader.number_or("logits_scaling", 1.0))};
   return std::make_unique<CausalLm>(std::move(config), std::move(frame), std::move(layers), context);
 }
 

@@ -77,10 +77,8 @@ std::unique_ptr<Model> make_llama(const ConfigReader& reader, ModelConfig config
   for (int i = 0; i < config.num_layers; ++i) {
     layers.push_back(std::make_unique<LlamaLayer>("model.layers." + std::to_string(i), llama, context));
   }
-  CausalLm::Frame frame{.embedding = "model.embed_tokens",
-                        .final_norm = "model.norm",
-                        .lm_head = "lm_head",
-                        .norm_eps = llama.norm_eps};
+  CausalLm::Frame frame{
+      .embedding = "model.embed_tokens", .final_norm = "model.norm", .lm_head = "lm_head", .norm_eps = llama.norm_eps};
   return std::make_unique<CausalLm>(std::move(config), std::move(frame), std::move(layers), context);
 }
 

@@ -19,7 +19,8 @@ struct Mamba2Keys {
   std::string_view norm_eps;
 };
 
-/// Reads dimensions, chunk size and `time_step_limit`; biases are the family's. Heads and head size must make expand * hidden.
+/// Reads dimensions, chunk size and `time_step_limit`; biases are the family's. Heads and head size must make expand *
+/// hidden.
 Mamba2Config read_mamba2_config(const ConfigReader& reader, int hidden_size, const Mamba2Keys& keys);
 
 }  // namespace krait

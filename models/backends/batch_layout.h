@@ -11,15 +11,16 @@ struct BlockTable {
   std::vector<std::int32_t> pages;
 };
 
-/// A recurrent state to keep inside a prefill: of request `request`, after its absolute token `position`, in slot `slot`.
+/// A recurrent state to keep inside a prefill: of request `request`, after its absolute token `position`, in slot
+/// `slot`.
 struct SnapshotRequest {
   int request = 0;
   int position = 0;
   std::int32_t slot = 0;
 };
 
-/// How a step lies in memory: decode tokens first, prefill tokens after. Built once a step by the runner; every metadata builder
-/// reads it. R = num_decodes + num_prefills.
+/// How a step lies in memory: decode tokens first, prefill tokens after. Built once a step by the runner; every
+/// metadata builder reads it. R = num_decodes + num_prefills.
 struct BatchLayout {
   int num_decodes = 0;
   int num_decode_tokens = 0;
@@ -34,7 +35,8 @@ struct BatchLayout {
   std::vector<BlockTable> block_tables;           ///< one a KV group
   std::vector<std::int32_t> num_accepted_tokens;  ///< [num_decodes] of the last step's drafts; empty: all 1
   std::vector<SnapshotRequest> snapshots;
-  /// First token of the stretch whose K and V are already in shared pages and must not be written again; [R], empty: none.
+  /// First token of the stretch whose K and V are already in shared pages and must not be written again; [R], empty:
+  /// none.
   std::vector<std::int32_t> num_replayed_tokens;
 
   [[nodiscard]] int num_reqs() const { return num_decodes + num_prefills; }

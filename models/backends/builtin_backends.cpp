@@ -11,20 +11,17 @@ namespace {
 
 using MakeBackend = std::unique_ptr<MambaBackend> (*)();
 
-/// A type and its default backend, which bears the type's own name. Null: the backend is not built yet; the type can be planned, and is
-/// refused by name when a model with it is started.
+/// A type and its default backend, which bears the type's own name. Null: the backend is not built yet; the type can be
+/// planned, and is refused by name when a model with it is started.
 struct BuiltinType {
   std::string_view type;
   MakeBackend make;
 };
 
 constexpr BuiltinType kBuiltinTypes[] = {
-    {mamba_types::kMamba1, nullptr},
-    {mamba_types::kMamba2, &make_mamba2_recurrent_backend},
-    {mamba_types::kShortConv, nullptr},
-    {mamba_types::kLinearAttention, nullptr},
-    {mamba_types::kGdnAttention, nullptr},
-    {mamba_types::kKdaAttention, nullptr},
+    {mamba_types::kMamba1, nullptr},       {mamba_types::kMamba2, &make_mamba2_recurrent_backend},
+    {mamba_types::kShortConv, nullptr},    {mamba_types::kLinearAttention, nullptr},
+    {mamba_types::kGdnAttention, nullptr}, {mamba_types::kKdaAttention, nullptr},
 };
 
 void expect_new(const Status& status) {

@@ -4,7 +4,8 @@ namespace krait {
 
 class MambaRegistry;
 
-/// Registers every mamba type that is known from the start, its default backend, and the backends that this version builds.
+/// Registers every mamba type that is known from the start, its default backend, and the backends that this version
+/// builds.
 void register_builtin_backends(MambaRegistry& registry);
 
 }  // namespace krait

@@ -55,7 +55,8 @@ class LayerBackend {
   [[nodiscard]] virtual std::unique_ptr<MetadataBuilder> make_metadata_builder(const CacheGroup& group) const = 0;
 };
 
-/// A backend of recurrent layers. Each mamba type derives the interface of its own prefill and decode (`mamba2/mamba2_backend.h`).
+/// A backend of recurrent layers. Each mamba type derives the interface of its own prefill and decode
+/// (`mamba2/mamba2_backend.h`).
 class MambaBackend : public LayerBackend {};
 
 }  // namespace krait

@@ -74,9 +74,8 @@ void fill_mamba_metadata(const BatchLayout& batch, int mamba_block_size, MambaMe
   for (std::size_t i = decodes; i < batch.num_computed_tokens.size(); ++i) {
     metadata.has_initial_states_p.push_back(batch.num_computed_tokens[i] > 0 ? 1 : 0);
   }
-  metadata.prep_initial_states =
-      std::any_of(metadata.has_initial_states_p.begin(), metadata.has_initial_states_p.end(),
-                  [](std::uint8_t has) { return has != 0; });
+  metadata.prep_initial_states = std::any_of(metadata.has_initial_states_p.begin(), metadata.has_initial_states_p.end(),
+                                             [](std::uint8_t has) { return has != 0; });
   metadata.state_read = batch.state_read;
   metadata.state_write = batch.state_write;
   metadata.has_initial_states_d.assign(decodes, 1);

@@ -10,7 +10,8 @@
 
 namespace krait {
 
-/// The fields that exist only under `--mamba-cache-mode all`: which state blocks (of `mamba_block_size` tokens) a step reads and writes.
+/// The fields that exist only under `--mamba-cache-mode all`: which state blocks (of `mamba_block_size` tokens) a step
+/// reads and writes.
 struct MambaBlockIndices {
   std::vector<std::int32_t> last_scheduled_token;     ///< [R]
   std::vector<std::int32_t> first_scheduled_token_p;  ///< [num_prefills]
@@ -18,8 +19,8 @@ struct MambaBlockIndices {
   std::vector<std::int32_t> num_computed_tokens_p;    ///< [num_prefills]
 };
 
-/// The work list of the varlen causal convolution: program i handles tile `token_chunk_offset_ptr[i]` (of 8 tokens) of prefill
-/// `batch_ptr[i]`; `nums` is the number of tiles of each prefill.
+/// The work list of the varlen causal convolution: program i handles tile `token_chunk_offset_ptr[i]` (of 8 tokens) of
+/// prefill `batch_ptr[i]`; `nums` is the number of tiles of each prefill.
 struct ConvProgramList {
   static constexpr int kTokenTile = 8;
   std::vector<std::int32_t> nums;

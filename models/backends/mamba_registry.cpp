@@ -8,8 +8,7 @@ namespace krait {
 namespace {
 
 Error invalid(std::string message, std::string_view field) {
-  return Error{
-      .code = ErrorCode::kInvalidArgument, .message = std::move(message), .field = std::string(field)};
+  return Error{.code = ErrorCode::kInvalidArgument, .message = std::move(message), .field = std::string(field)};
 }
 
 std::string join(const std::vector<std::string>& names) {

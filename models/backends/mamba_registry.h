@@ -62,7 +62,8 @@ class MambaRegistry {
     MambaBackendEntry entry;
     std::unique_ptr<MambaBackend> instance;
   };
-  /// Everything that a selection depends on. The hook's opinion is in it, because a platform object may come and go at one address.
+  /// Everything that a selection depends on. The hook's opinion is in it, because a platform object may come and go at
+  /// one address.
   struct Key {
     std::string type;
     std::string platform;
@@ -73,7 +74,8 @@ class MambaRegistry {
   };
 
   Result<const MambaBackend*> select_uncached(const std::string& type, const Platform& platform,
-                                              const MambaBackendOpinion& opinion, std::optional<std::string_view> choice);
+                                              const MambaBackendOpinion& opinion,
+                                              std::optional<std::string_view> choice);
   Result<const MambaBackend*> use(const std::string& backend, const std::string& type, const Platform& platform);
   [[nodiscard]] std::string backends_of(std::string_view type) const;
 

@@ -6,8 +6,8 @@
 
 namespace krait {
 
-/// The kind of a recurrent layer, by its registered name ("mamba2"). A value, not an enumeration: a new type is its own files and one
-/// registration in `MambaRegistry`. Get one from `MambaRegistry::type`.
+/// The kind of a recurrent layer, by its registered name ("mamba2"). A value, not an enumeration: a new type is its own
+/// files and one registration in `MambaRegistry`. Get one from `MambaRegistry::type`.
 class MambaType {
  public:
   MambaType() = default;

@@ -25,7 +25,8 @@ Attention::Attention(std::string name, const AttentionConfig& config, const Laye
               context.parallel, {.bias = config.output_bias, .parallel = Linear::Parallel::kRow}) {
   if (config.heads % config.kv_heads != 0) {
     throw StartupError("layer '" + this->name() + "': " + std::to_string(config.kv_heads) +
-                       " key/value heads do not divide the number of attention heads (" + std::to_string(config.heads) + ")");
+                       " key/value heads do not divide the number of attention heads (" + std::to_string(config.heads) +
+                       ")");
   }
 }
 
@@ -50,15 +51,14 @@ void Attention::forward(ForwardContext& context, const TensorView& x, const Laye
   const TensorView qkv = context.workspace.matrix(x.rows(), qkv_proj_.out_features());
   qkv_proj_.forward(context.ops, x, qkv);
   const TensorView out = context.workspace.matrix(x.rows(), q_columns);
-  bound_backend<AttentionBackend>().forward(context.backend(), metadata<AttentionMetadata>(context),
-                  {.scale = config_.scale,
-                   .sliding_window = config_.sliding_window,
-                   .rope = rope_ ? rope_->view() : RopeView{}},
-                  std::get<KvCacheView>(cache()),
-                  {.q = qkv.slice_columns(0, q_columns),
-                   .k = qkv.slice_columns(q_columns, kv_columns),
-                   .v = qkv.slice_columns(q_columns + kv_columns, kv_columns),
-                   .out = out});
+  bound_backend<AttentionBackend>().forward(
+      context.backend(), metadata<AttentionMetadata>(context),
+      {.scale = config_.scale, .sliding_window = config_.sliding_window, .rope = rope_ ? rope_->view() : RopeView{}},
+      std::get<KvCacheView>(cache()),
+      {.q = qkv.slice_columns(0, q_columns),
+       .k = qkv.slice_columns(q_columns, kv_columns),
+       .v = qkv.slice_columns(q_columns + kv_columns, kv_columns),
+       .out = out});
   o_proj_.forward(context.ops, out, output.into, {.scale = output.scale, .accumulate = output.accumulate});
 }
 

@@ -20,15 +20,15 @@ struct AttentionConfig {
   int heads = 0;
   int kv_heads = 0;
   int head_dim = 0;
-  float scale = 1.0F;                ///< of q k^T
-  int sliding_window = 0;            ///< 0: full attention
-  bool bias = false;                 ///< of q, k and v
+  float scale = 1.0F;      ///< of q k^T
+  int sliding_window = 0;  ///< 0: full attention
+  bool bias = false;       ///< of q, k and v
   bool output_bias = false;
-  std::optional<RopeConfig> rope;    ///< nullopt: no position embedding
+  std::optional<RopeConfig> rope;  ///< nullopt: no position embedding
 };
 
-/// Multi-head attention with grouped keys and values (MHA, GQA, MQA): q|k|v projection → rotation, KV write, softmax (the backend's) →
-/// output projection.
+/// Multi-head attention with grouped keys and values (MHA, GQA, MQA): q|k|v projection → rotation, KV write, softmax
+/// (the backend's) → output projection.
 class Attention final : public AttentionLayerBase {
  public:
   Attention(std::string name, const AttentionConfig& config, const LayerContext& context);

@@ -16,8 +16,9 @@ namespace krait {
 /// The part of a cache pool that belongs to one layer and spec.
 using LayerCache = std::variant<std::monostate, KvCacheView, StateCacheView>;
 
-/// The common root of every layer that keeps something of the past: attention of all kinds, and the recurrent mixers. Says what it
-/// keeps (`cache_specs`), who computes it (`get_attn_backend`), and is bound to its caches once, by the runner.
+/// The common root of every layer that keeps something of the past: attention of all kinds, and the recurrent mixers.
+/// Says what it keeps (`cache_specs`), who computes it (`get_attn_backend`), and is bound to its caches once, by the
+/// runner.
 class AttentionLayerBase {
  public:
   explicit AttentionLayerBase(std::string name) : name_(std::move(name)) {}
@@ -33,8 +34,8 @@ class AttentionLayerBase {
   /// Tokens of a scan's chunk, for the metadata; 0 where the layer has none.
   [[nodiscard]] virtual int chunk_size() const { return 0; }
 
-  /// What the layer will call from now on: its own `get_attn_backend()`, asked once when groups are formed. Throws StartupError when
-  /// the backend does not implement the interface of the layer's kind.
+  /// What the layer will call from now on: its own `get_attn_backend()`, asked once when groups are formed. Throws
+  /// StartupError when the backend does not implement the interface of the layer's kind.
   virtual void bind_backend(const LayerBackend* backend) { backend_ = backend; }
   void set_cache_group(std::size_t spec, std::size_t group);
   void bind_cache(std::size_t spec, LayerCache cache);

@@ -6,7 +6,8 @@
 namespace krait {
 namespace {
 
-CacheGroup& group_for(std::vector<CacheGroup>& groups, const CacheSpec& spec, const LayerBackend* backend, int chunk_size) {
+CacheGroup& group_for(std::vector<CacheGroup>& groups, const CacheSpec& spec, const LayerBackend* backend,
+                      int chunk_size) {
   const auto found = std::find_if(groups.begin(), groups.end(), [&](const CacheGroup& group) {
     return group.spec == spec && group.backend == backend && group.chunk_size == chunk_size;
   });

@@ -9,7 +9,8 @@
 
 namespace krait {
 
-/// Layers with equal specs that are served by one backend: one metadata object, and one block table or state index, serves them all.
+/// Layers with equal specs that are served by one backend: one metadata object, and one block table or state index,
+/// serves them all.
 struct CacheGroup {
   CacheSpec spec;
   const LayerBackend* backend = nullptr;
@@ -23,7 +24,8 @@ struct CacheGroup {
   [[nodiscard]] bool is_attention() const { return !std::holds_alternative<MambaSpec>(spec); }
 };
 
-/// Groups the layers in their order. Throws StartupError `Duplicate layer name: …`, and what selecting a backend throws.
+/// Groups the layers in their order. Throws StartupError `Duplicate layer name: …`, and what selecting a backend
+/// throws.
 std::vector<CacheGroup> form_cache_groups(const std::vector<AttentionLayerBase*>& layers, int block_size);
 
 }  // namespace krait

@@ -54,7 +54,8 @@ struct MambaSpec {
 
 using CacheSpec = std::variant<FullAttentionSpec, SlidingWindowSpec, MlaSpec, MambaSpec>;
 
-/// Each layer's recurrent state starts on this boundary inside a slot, so that bulk copies and vector loads are aligned.
+/// Each layer's recurrent state starts on this boundary inside a slot, so that bulk copies and vector loads are
+/// aligned.
 constexpr std::size_t kStateAlignment = 128;
 
 /// Bytes of KV that one token takes in one layer; 0 for a recurrent spec.

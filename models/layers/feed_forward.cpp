@@ -48,8 +48,8 @@ void SparseMoe::load(WeightLoader& loader) {
   for (int expert = 0; expert < config_.experts; ++expert) {
     gate_up_.push_back(loader.stacked_linear(names_.gate_up, expert, config_.experts, 2 * config_.intermediate_size,
                                              config_.hidden_size, true));
-    down_.push_back(loader.stacked_linear(names_.down, expert, config_.experts, config_.hidden_size,
-                                          config_.intermediate_size));
+    down_.push_back(
+        loader.stacked_linear(names_.down, expert, config_.experts, config_.hidden_size, config_.intermediate_size));
   }
 }
 

@@ -20,7 +20,8 @@ class GatedMlp {
     std::vector<std::string> gate_up;  ///< one or two tensor prefixes
     std::string down;
   };
-  GatedMlp(Names names, std::int64_t hidden_size, std::int64_t intermediate_size, bool bias, const LayerContext& context);
+  GatedMlp(Names names, std::int64_t hidden_size, std::int64_t intermediate_size, bool bias,
+           const LayerContext& context);
   void load(WeightLoader& loader);
   void forward(ForwardContext& context, const TensorView& x, const LayerOutput& output) const;
 
@@ -30,8 +31,8 @@ class GatedMlp {
   Linear down_;
 };
 
-/// A mixture of gated experts, with the experts of one layer stacked in two tensors: [experts, 2 * intermediate, hidden] as [gate | up]
-/// and [experts, hidden, intermediate].
+/// A mixture of gated experts, with the experts of one layer stacked in two tensors: [experts, 2 * intermediate,
+/// hidden] as [gate | up] and [experts, hidden, intermediate].
 class SparseMoe {
  public:
   struct Config {

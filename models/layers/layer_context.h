@@ -7,7 +7,8 @@
 
 namespace krait {
 
-/// What every layer is constructed with. No weights: a model can be built, asked for its layers, and thrown away (`krait info`).
+/// What every layer is constructed with. No weights: a model can be built, asked for its layers, and thrown away
+/// (`krait info`).
 struct LayerContext {
   const Platform& platform;
   MambaConfig mamba;

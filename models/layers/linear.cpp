@@ -4,7 +4,8 @@
 
 namespace krait {
 
-Linear::Linear(std::vector<LinearPart> parts, std::int64_t in_features, const ParallelContext& parallel, Options options)
+Linear::Linear(std::vector<LinearPart> parts, std::int64_t in_features, const ParallelContext& parallel,
+               Options options)
     : parts_(std::move(parts)), in_features_(in_features), parallel_(parallel), options_(options) {
   for (const LinearPart& part : parts_) {
     out_features_ += options_.parallel == Parallel::kColumn

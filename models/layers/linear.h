@@ -11,14 +11,15 @@ namespace krait {
 
 class WeightLoader;
 
-/// One output of a merged linear layer: q of q|k|v, gate of gate|up. Tensors are `<name>.weight` and, with a bias, `<name>.bias`.
+/// One output of a merged linear layer: q of q|k|v, gate of gate|up. Tensors are `<name>.weight` and, with a bias,
+/// `<name>.bias`.
 struct LinearPart {
   std::string name;
   std::int64_t out_features = 0;  ///< of the whole layer, all ranks together
 };
 
-/// y = x W^T + b with an opaque packed weight. Column-parallel layers hold a share of the outputs of every part; row-parallel ones a
-/// share of the inputs, and sum the ranks' results.
+/// y = x W^T + b with an opaque packed weight. Column-parallel layers hold a share of the outputs of every part;
+/// row-parallel ones a share of the inputs, and sum the ranks' results.
 class Linear {
  public:
   enum class Parallel : std::uint8_t { kReplicated, kColumn, kRow };

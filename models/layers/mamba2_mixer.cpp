@@ -39,13 +39,14 @@ Mamba2Mixer::Mamba2Mixer(std::string name, const Mamba2Config& config, const Lay
 }
 
 std::vector<StateTensorSpec> Mamba2Mixer::state_tensors() const {
-  return mamba2_state(context(), config_.heads, config_.head_dim, config_.groups, config_.state_size, config_.conv_kernel);
+  return mamba2_state(context(), config_.heads, config_.head_dim, config_.groups, config_.state_size,
+                      config_.conv_kernel);
 }
 
 void Mamba2Mixer::bind_backend(const LayerBackend* backend) {
   if (dynamic_cast<const Mamba2Backend*>(backend) == nullptr) {
-    throw StartupError("backend '" + std::string(backend->name()) + "' was registered for mamba type 'mamba2' but is no " +
-                       "Mamba2Backend");
+    throw StartupError("backend '" + std::string(backend->name()) +
+                       "' was registered for mamba type 'mamba2' but is no " + "Mamba2Backend");
   }
   MambaBase::bind_backend(backend);
 }

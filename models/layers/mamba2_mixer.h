@@ -26,7 +26,8 @@ struct Mamba2Config {
   GateOrder gate_order = GateOrder::kGateFirst;
 };
 
-/// The Mamba-2 mixer (Dao and Gu, 2024): in_proj → [z | x | B | C | dt] → convolution and scan (the backend's) → gated norm → out_proj.
+/// The Mamba-2 mixer (Dao and Gu, 2024): in_proj → [z | x | B | C | dt] → convolution and scan (the backend's) → gated
+/// norm → out_proj.
 class Mamba2Mixer final : public MambaBase {
  public:
   Mamba2Mixer(std::string name, const Mamba2Config& config, const LayerContext& context);

@@ -20,19 +20,23 @@ std::vector<StateTensorSpec> mamba1_state(const LayerContext& context, std::int6
 
 std::vector<StateTensorSpec> mamba2_state(const LayerContext& context, std::int64_t heads, std::int64_t head_dim,
                                           std::int64_t groups, std::int64_t state, std::int64_t conv_kernel) {
-  return {conv(context, heads * head_dim + 2 * groups * state, conv_kernel), recurrent(context, {heads, head_dim, state})};
+  return {conv(context, heads * head_dim + 2 * groups * state, conv_kernel),
+          recurrent(context, {heads, head_dim, state})};
 }
 
-std::vector<StateTensorSpec> short_conv_state(const LayerContext& context, std::int64_t channels, std::int64_t conv_kernel) {
+std::vector<StateTensorSpec> short_conv_state(const LayerContext& context, std::int64_t channels,
+                                              std::int64_t conv_kernel) {
   return {conv(context, channels, conv_kernel)};
 }
 
-std::vector<StateTensorSpec> linear_attention_state(const LayerContext& context, std::int64_t heads, std::int64_t head_dim) {
+std::vector<StateTensorSpec> linear_attention_state(const LayerContext& context, std::int64_t heads,
+                                                    std::int64_t head_dim) {
   return {recurrent(context, {heads, head_dim, head_dim})};
 }
 
-std::vector<StateTensorSpec> gdn_attention_state(const LayerContext& context, std::int64_t key_heads, std::int64_t value_heads,
-                                                 std::int64_t key_dim, std::int64_t value_dim, std::int64_t conv_kernel) {
+std::vector<StateTensorSpec> gdn_attention_state(const LayerContext& context, std::int64_t key_heads,
+                                                 std::int64_t value_heads, std::int64_t key_dim, std::int64_t value_dim,
+                                                 std::int64_t conv_kernel) {
   return {conv(context, 2 * key_heads * key_dim + value_heads * value_dim, conv_kernel),
           recurrent(context, {value_heads, value_dim, key_dim})};
 }

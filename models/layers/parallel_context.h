@@ -7,7 +7,8 @@
 
 namespace krait {
 
-/// This rank's place in a tensor-parallel group. Every layer's constructor takes one; head counts inside a layer are local ones.
+/// This rank's place in a tensor-parallel group. Every layer's constructor takes one; head counts inside a layer are
+/// local ones.
 struct ParallelContext {
   int rank = 0;
   int size = 1;

@@ -8,8 +8,8 @@
 
 namespace krait {
 
-/// cos and sin of every position and frequency, shared by the layers with equal settings. Angles are computed in double:
-/// position * theta^(-2i/d).
+/// cos and sin of every position and frequency, shared by the layers with equal settings. Angles are computed in
+/// double: position * theta^(-2i/d).
 class RopeTable {
  public:
   RopeTable(Platform& platform, const RopeConfig& config, int positions);

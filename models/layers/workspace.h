@@ -9,8 +9,8 @@
 
 namespace krait {
 
-/// Scratch memory for the activations of one step. Matrices are handed out one after another and given back together when their
-/// Scope ends; the memory itself is kept, so that a step in steady state allocates nothing.
+/// Scratch memory for the activations of one step. Matrices are handed out one after another and given back together
+/// when their Scope ends; the memory itself is kept, so that a step in steady state allocates nothing.
 class Workspace {
  public:
   explicit Workspace(Platform& platform) : platform_(platform) {}

@@ -21,7 +21,9 @@ bool word_before(std::string_view text, std::size_t pos) {
   return is_word(next_code_point(text, at));
 }
 
-bool word_at(std::string_view text, std::size_t pos) { return pos < text.size() && is_word(next_code_point(text, pos)); }
+bool word_at(std::string_view text, std::size_t pos) {
+  return pos < text.size() && is_word(next_code_point(text, pos));
+}
 
 /// Where the white space that ends at `pos` begins; never before `limit`.
 std::size_t space_begin(std::string_view text, std::size_t pos, std::size_t limit) {

@@ -28,8 +28,8 @@ struct Section {
   std::optional<std::int32_t> token;
 };
 
-/// The tokens that are found whole in the text before anything else is done with it: special ones, and others that were added to a
-/// vocabulary after its training.
+/// The tokens that are found whole in the text before anything else is done with it: special ones, and others that were
+/// added to a vocabulary after its training.
 class AddedTokens {
  public:
   AddedTokens() = default;

@@ -25,14 +25,16 @@ void merge_by_scan(const MergeTable& merges, std::vector<std::int32_t>& tokens) 
       tokens[i] = tokens[i + 1];
       next[i - 1] = next[i];
     }
-    // next[best] was overwritten by its right neighbour's, whose left token has changed; so has the left neighbour's right token.
+    // next[best] was overwritten by its right neighbour's, whose left token has changed; so has the left neighbour's
+    // right token.
     if (best > 0) next[best - 1] = merges.find(tokens[best - 1], tokens[best]);
     if (best + 1 < count) next[best] = merges.find(tokens[best], tokens[best + 1]);
   }
   tokens.resize(count);
 }
 
-/// A doubly linked list over the tokens; a queue of merges, of which those that the list has outrun are dropped when they come up.
+/// A doubly linked list over the tokens; a queue of merges, of which those that the list has outrun are dropped when
+/// they come up.
 class QueueMerger {
  public:
   QueueMerger(const MergeTable& merges, std::vector<std::int32_t>& tokens) : merges_(merges), tokens_(tokens) {

@@ -12,10 +12,10 @@ namespace {
 constexpr std::int32_t kNoToken = -1;
 
 struct BpeOptions {
-  bool ignore_merges = false;         ///< a piece that is a token is that token, whatever its merges say
-  bool byte_fallback = false;         ///< a character outside the vocabulary becomes its <0xNN> tokens
-  bool fuse_unk = false;              ///< neighbouring unknown characters become one unknown token
-  std::int32_t unk = kNoToken;        ///< without it, unknown characters vanish
+  bool ignore_merges = false;   ///< a piece that is a token is that token, whatever its merges say
+  bool byte_fallback = false;   ///< a character outside the vocabulary becomes its <0xNN> tokens
+  bool fuse_unk = false;        ///< neighbouring unknown characters become one unknown token
+  std::int32_t unk = kNoToken;  ///< without it, unknown characters vanish
 };
 
 class BpeModel : public TokenizerModel {
@@ -100,8 +100,10 @@ MergeTable make_merge_table(const Vocabulary& vocabulary, const MergeList& list,
   for (std::size_t rank = 0; rank < list.size(); ++rank) {
     const auto [left, right] = list[rank];
     joined.assign(left).append(right);
-    table.add(merge_part(vocabulary, left, rank, context), merge_part(vocabulary, right, rank, context),
-              {.rank = static_cast<std::uint32_t>(rank), .id = merge_part(vocabulary, joined, rank, context)});
+    const std::int32_t left_id = merge_part(vocabulary, left, rank, context);
+    const std::int32_t right_id = merge_part(vocabulary, right, rank, context);
+    const std::int32_t joined_id = merge_part(vocabulary, joined, rank, context);
+    table.add(left_id, right_id, {.rank = static_cast<std::uint32_t>(rank), .id = joined_id});
   }
   return table;
 }

@@ -7,8 +7,7 @@ namespace krait {
 namespace {
 
 /// GPT-2's own split, for files that say `use_regex`.
-constexpr const char* kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr const char* kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 /// Writes the text in the byte alphabet, after an optional prefix blank for each piece and GPT-2's split.
 class ByteLevelPreTokenizer : public PreTokenizer {

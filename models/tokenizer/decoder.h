@@ -12,8 +12,8 @@ namespace krait {
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  /// One step of the chain: a list of strings in, a list out whose concatenation is the text. The strings may hold bytes that are
-  /// not yet valid UTF-8; the tokenizer repairs the whole at the end.
+  /// One step of the chain: a list of strings in, a list out whose concatenation is the text. The strings may hold
+  /// bytes that are not yet valid UTF-8; the tokenizer repairs the whole at the end.
   [[nodiscard]] virtual std::vector<std::string> decode_chain(std::vector<std::string> tokens) const = 0;
 };
 

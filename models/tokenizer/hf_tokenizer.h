@@ -20,8 +20,8 @@ struct TokenizerParts {
   AddedTokens added;
 };
 
-/// The pipeline of Hugging Face's `tokenizers`: added tokens are cut out of the text, what lies between is normalized, cut at the
-/// added tokens that are searched for in normalized text, split, tokenized and post-processed.
+/// The pipeline of Hugging Face's `tokenizers`: added tokens are cut out of the text, what lies between is normalized,
+/// cut at the added tokens that are searched for in normalized text, split, tokenized and post-processed.
 class HfTokenizer : public Tokenizer {
  public:
   explicit HfTokenizer(TokenizerParts parts) : parts_(std::move(parts)) {}

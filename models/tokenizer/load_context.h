@@ -7,8 +7,8 @@
 
 namespace krait {
 
-/// Where a component is read from, so that each complaint names the file and the part of it. All failures are thrown as StartupError
-/// and become the Result of load_tokenizer.
+/// Where a component is read from, so that each complaint names the file and the part of it. All failures are thrown as
+/// StartupError and become the Result of load_tokenizer.
 struct LoadContext {
   std::string file;
 

@@ -15,7 +15,8 @@ class Normalizer {
   [[nodiscard]] virtual std::string normalize(std::string text) const = 0;
 };
 
-/// Of tokenizer.json's `normalizer`: NFC, NFD, NFKC, NFKD, Lowercase, Sequence; null gives a null pointer. Throws StartupError.
+/// Of tokenizer.json's `normalizer`: NFC, NFD, NFKC, NFKD, Lowercase, Sequence; null gives a null pointer. Throws
+/// StartupError.
 std::unique_ptr<Normalizer> make_normalizer(const nlohmann::json& description, const LoadContext& context);
 
 }  // namespace krait

@@ -10,8 +10,8 @@
 
 namespace krait {
 
-/// A stretch of text on its way through the pre-tokenizers: pieces are byte ranges of `text`, in order, never empty, and need not
-/// cover it. A step either cuts pieces or writes a new text with new pieces.
+/// A stretch of text on its way through the pre-tokenizers: pieces are byte ranges of `text`, in order, never empty,
+/// and need not cover it. A step either cuts pieces or writes a new text with new pieces.
 struct PreTokenizedText {
   std::string text;
   std::vector<Span> pieces;
@@ -31,8 +31,8 @@ class PreTokenizer {
   virtual Status apply(PreTokenizedText& text) const = 0;
 };
 
-/// Of tokenizer.json's `pre_tokenizer`: Split, ByteLevel, Digits, Punctuation, Sequence; null gives a null pointer. Throws
-/// StartupError.
+/// Of tokenizer.json's `pre_tokenizer`: Split, ByteLevel, Digits, Punctuation, Sequence; null gives a null pointer.
+/// Throws StartupError.
 std::unique_ptr<PreTokenizer> make_pre_tokenizer(const nlohmann::json& description, const LoadContext& context);
 
 /// One factory per file; each is for the type in its name only.

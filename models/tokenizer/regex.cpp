@@ -9,8 +9,8 @@
 namespace krait {
 namespace {
 
-/// Backtracking steps for one match. A megabyte of blanks needs a few million with the patterns in use; a pattern that needs more
-/// than this on some text would hold a worker thread for seconds.
+/// Backtracking steps for one match. A megabyte of blanks needs a few million with the patterns in use; a pattern that
+/// needs more than this on some text would hold a worker thread for seconds.
 constexpr unsigned long kRetryLimit = 200'000'000;
 
 const OnigUChar* bytes_of(const char* text) { return reinterpret_cast<const OnigUChar*>(text); }
@@ -55,8 +55,8 @@ Regex::Regex(const std::string& pattern, const LoadContext& context) {
   regex_t* compiled = nullptr;
   OnigErrorInfo info{};
   const OnigUChar* begin = bytes_of(pattern.data());
-  const int code = onig_new(&compiled, begin, begin + pattern.size(), ONIG_OPTION_NONE, ONIG_ENCODING_UTF8,
-                            ONIG_SYNTAX_RUBY, &info);
+  const int code =
+      onig_new(&compiled, begin, begin + pattern.size(), ONIG_OPTION_NONE, ONIG_ENCODING_UTF8, ONIG_SYNTAX_RUBY, &info);
   if (code != ONIG_NORMAL) context.corrupt("bad regular expression '" + pattern + "': " + message_of(code, &info));
   compiled_.reset(compiled);
 }
@@ -78,7 +78,8 @@ Status Regex::find_all(std::string_view text, std::vector<Span>& out) const {
     }
     const Span match{.begin = static_cast<std::size_t>(search.region->beg[0]),
                      .end = static_cast<std::size_t>(search.region->end[0])};
-    if (match.begin == match.end && last_end == match.end) {  // an empty match right behind the last one: go on by a character
+    if (match.begin == match.end &&
+        last_end == match.end) {  // an empty match right behind the last one: go on by a character
       if (from >= text.size()) break;
       next_code_point(text, from);
       continue;

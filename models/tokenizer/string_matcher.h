@@ -9,8 +9,8 @@
 
 namespace krait {
 
-/// Finds the leftmost, and there the longest, of a set of strings. A trie over bytes; a search costs the text's length times, at
-/// worst, that of the longest string, and almost always one table look-up a byte.
+/// Finds the leftmost, and there the longest, of a set of strings. A trie over bytes; a search costs the text's length
+/// times, at worst, that of the longest string, and almost always one table look-up a byte.
 class StringMatcher {
  public:
   struct Match {

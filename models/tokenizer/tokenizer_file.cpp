@@ -21,8 +21,8 @@ namespace {
 
 using nlohmann::json;
 
-/// Receives the parser's events. `model.vocab` (an object) and `model.merges` go straight to their tables; a tree of half a million
-/// JSON nodes would take several times as long. All else becomes a tree.
+/// Receives the parser's events. `model.vocab` (an object) and `model.merges` go straight to their tables; a tree of
+/// half a million JSON nodes would take several times as long. All else becomes a tree.
 class FileReader : public nlohmann::json_sax<json> {
  public:
   FileReader(TokenizerFile& file, const LoadContext& context) : file_(file), context_(context) {}
@@ -90,7 +90,8 @@ class FileReader : public nlohmann::json_sax<json> {
     return close();
   }
 
-  bool parse_error(std::size_t position, const std::string& /*token*/, const nlohmann::detail::exception& error) override {
+  bool parse_error(std::size_t position, const std::string& /*token*/,
+                   const nlohmann::detail::exception& error) override {
     context_.corrupt("not valid JSON at byte " + std::to_string(position) + ": " + error.what());
   }
 
@@ -164,7 +165,8 @@ class FileReader : public nlohmann::json_sax<json> {
   TokenizerFile& file_;
   const LoadContext& context_;
   Mode mode_ = Mode::kTree;
-  std::vector<json*> open_;  ///< the containers around the next value; a parent is not appended to while a child is open
+  std::vector<json*>
+      open_;  ///< the containers around the next value; a parent is not appended to while a child is open
   std::string key_;
   std::string left_;
   std::string right_;

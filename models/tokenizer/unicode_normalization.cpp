@@ -25,8 +25,8 @@ std::vector<utf8proc_int32_t> decompose(std::string_view text, int options) {
   return result;
 }
 
-/// Canonical order: each run of combining marks stably sorted by class. utf8proc has this too, but as an insertion sort, which a
-/// request with a long run of marks would make quadratic.
+/// Canonical order: each run of combining marks stably sorted by class. utf8proc has this too, but as an insertion
+/// sort, which a request with a long run of marks would make quadratic.
 void order_marks(std::vector<utf8proc_int32_t>& text) {
   const auto is_mark = [](utf8proc_int32_t c) { return combining_class(c) != 0; };
   auto run = std::find_if(text.begin(), text.end(), is_mark);

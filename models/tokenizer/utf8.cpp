@@ -19,8 +19,8 @@ std::size_t sequence_length(std::uint8_t lead) {
   return lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
 }
 
-/// Whether `byte` may stand at `index` (1 or more) of a character that starts with `lead`. The second byte is where overlong forms,
-/// surrogates and values above U+10FFFF show.
+/// Whether `byte` may stand at `index` (1 or more) of a character that starts with `lead`. The second byte is where
+/// overlong forms, surrogates and values above U+10FFFF show.
 bool may_continue(std::uint8_t lead, std::size_t index, std::uint8_t byte) {
   std::uint8_t low = 0x80;
   std::uint8_t high = 0xBF;
@@ -82,7 +82,8 @@ char32_t next_code_point(std::string_view text, std::size_t& pos) {
     return lead;
   }
   char32_t value = lead & (0xFFU >> (length + 1));
-  for (std::size_t i = 1; i < length && pos + i < text.size(); ++i) value = (value << 6) | (byte_at(text, pos + i) & 0x3FU);
+  for (std::size_t i = 1; i < length && pos + i < text.size(); ++i)
+    value = (value << 6) | (byte_at(text, pos + i) & 0x3FU);
   pos = std::min(pos + length, text.size());
   return value;
 }

@@ -21,8 +21,9 @@ enum class Tail {
   kFinal,        ///< the end: an unfinished character becomes U+FFFD
 };
 
-/// Appends `bytes` to `out` with each maximal invalid part replaced by one U+FFFD (Unicode 15, section 3.9, "maximal subparts";
-/// the rule of the WHATWG and of Rust's from_utf8_lossy). Returns how many bytes are done: all of them for Tail::kFinal.
+/// Appends `bytes` to `out` with each maximal invalid part replaced by one U+FFFD (Unicode 15, section 3.9, "maximal
+/// subparts"; the rule of the WHATWG and of Rust's from_utf8_lossy). Returns how many bytes are done: all of them for
+/// Tail::kFinal.
 std::size_t append_repaired(std::string_view bytes, Tail tail, std::string& out);
 
 }  // namespace krait

@@ -8,8 +8,8 @@
 
 namespace krait {
 
-/// Tokens with their ids, both ways. All spellings lie in one string, because a quarter of a million small allocations would be most
-/// of the load time.
+/// Tokens with their ids, both ways. All spellings lie in one string, because a quarter of a million small allocations
+/// would be most of the load time.
 class Vocabulary {
  public:
   /// Makes `token` the spelling of `id`; for a token that is there already, the later id counts (as in JSON objects).
@@ -38,8 +38,8 @@ class Vocabulary {
 
   std::string text_;
   std::vector<Entry> entries_;
-  std::vector<std::uint32_t> slots_;    ///< open addressing; index into entries_ plus one, 0 for free
-  std::vector<std::uint32_t> by_id_;    ///< index into entries_ plus one, 0 for no token
+  std::vector<std::uint32_t> slots_;  ///< open addressing; index into entries_ plus one, 0 for free
+  std::vector<std::uint32_t> by_id_;  ///< index into entries_ plus one, 0 for no token
 };
 
 }  // namespace krait

@@ -8,8 +8,8 @@
 
 namespace krait {
 
-/// Remembers the tokens of recent pieces: text repeats its words. Bounded by construction (each piece has one slot, which a later
-/// one takes over) and safe for many threads (a lock per group of slots, held for a copy).
+/// Remembers the tokens of recent pieces: text repeats its words. Bounded by construction (each piece has one slot,
+/// which a later one takes over) and safe for many threads (a lock per group of slots, held for a copy).
 class WordCache {
  public:
   WordCache();

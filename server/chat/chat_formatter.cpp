@@ -19,7 +19,8 @@ std::optional<std::string> read_file(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
-/// A special token of tokenizer_config.json: a string, or an object with its `content`; nullopt where it is null or absent.
+/// A special token of tokenizer_config.json: a string, or an object with its `content`; nullopt where it is null or
+/// absent.
 std::optional<std::string> token_text(const nlohmann::json& config, const char* name) {
   const auto found = config.find(name);
   if (found == config.end()) return std::nullopt;
@@ -28,8 +29,8 @@ std::optional<std::string> token_text(const nlohmann::json& config, const char* 
   return has_content ? std::optional((*found)["content"].get<std::string>()) : std::nullopt;
 }
 
-/// As transformers does: the reasoning of a message, under whichever name the client sent it, is offered under the two names that
-/// templates look for.
+/// As transformers does: the reasoning of a message, under whichever name the client sent it, is offered under the two
+/// names that templates look for.
 template <typename Json>
 void offer_reasoning(Json& message) {
   if (!message.is_object()) return;
@@ -51,13 +52,16 @@ Result<ChatFormatter> ChatFormatter::load(const std::string& model_folder, const
   const std::string file = overridden ? template_override : (folder / "chat_template.jinja").string();
   const std::optional<std::string> source = read_file(file);
   if (overridden && !source) {
-    return Error{.code = ErrorCode::kNotFound, .message = "--chat-template: cannot open " + file, .field = "chat-template"};
+    return Error{
+        .code = ErrorCode::kNotFound, .message = "--chat-template: cannot open " + file, .field = "chat-template"};
   }
   if (source) {
-    if (Status status = formatter.add_template("default", *source, file); !status.ok()) return std::move(status).error();
+    if (Status status = formatter.add_template("default", *source, file); !status.ok())
+      return std::move(status).error();
   }
   const std::string config = (folder / "tokenizer_config.json").string();
-  if (Status status = formatter.read_config(config, !source.has_value()); !status.ok()) return std::move(status).error();
+  if (Status status = formatter.read_config(config, !source.has_value()); !status.ok())
+    return std::move(status).error();
   return formatter;
 }
 
@@ -97,14 +101,16 @@ Status ChatFormatter::read_config(const std::string& file, bool with_templates) 
 }
 
 template <typename Json>
-Result<std::string> ChatFormatter::format_any(const Json& messages, bool add_generation_prompt, const Json& kwargs) const {
+Result<std::string> ChatFormatter::format_any(const Json& messages, bool add_generation_prompt,
+                                              const Json& kwargs) const {
   const bool with_tools = kwargs.is_object() && kwargs.contains("tools") && !kwargs["tools"].is_null();
   auto chosen = with_tools ? templates_.find("tool_use") : templates_.end();
   if (chosen == templates_.end()) chosen = templates_.find("default");
   if (chosen == templates_.end()) {
-    return Error{.code = ErrorCode::kInvalidArgument,
-                 .message = "this model has no chat template: use completions, or start the server with --chat-template FILE",
-                 .field = "messages"};
+    return Error{
+        .code = ErrorCode::kInvalidArgument,
+        .message = "this model has no chat template: use completions, or start the server with --chat-template FILE",
+        .field = "messages"};
   }
   Json context = {{"tools", nullptr}, {"documents", nullptr}};
   for (const auto& [name, token] : special_tokens_) context[name] = token;

@@ -78,7 +78,8 @@ Status read_config_file(const std::string& path, OptionValues& values) {
   }
   if (root.IsNull()) return ok_status();
   if (!root.IsMap()) {
-    return config_error(path, root.Mark(), std::string("must be a map from option names to values, found ") + kind_name(root));
+    return config_error(path, root.Mark(),
+                        std::string("must be a map from option names to values, found ") + kind_name(root));
   }
   for (const auto& entry : root) {
     if (Status status = read_entry(path, entry.first, entry.second, values); !status.ok()) return status;

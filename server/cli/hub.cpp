@@ -22,7 +22,9 @@ fs::path hub_cache(const EnvironmentLookup& lookup) {
 
 /// `org/name` with the characters that the Hub allows; so that a path such as ./models/x is never taken for a name.
 bool is_hub_name(const std::string& model) {
-  const auto allowed = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == '/'; };
+  const auto allowed = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.' || c == '/';
+  };
   return std::ranges::count(model, '/') == 1 && std::ranges::all_of(model, allowed) && model.front() != '/' &&
          model.front() != '.' && model.back() != '/' && model.find("..") == std::string::npos;
 }

@@ -12,30 +12,82 @@ constexpr double kMaxCount = 1e9;
 const std::vector<OptionSpec>& table() {
   using enum OptionType;
   static const std::vector<OptionSpec> options = {
-      {"model", kText, "", "MODEL", "The model: a folder, or a Hub name in the local Hugging Face cache. On the command line it is the argument.", kAnyModel},
+      {"model", kText, "", "MODEL",
+       "The model: a folder, or a Hub name in the local Hugging Face cache. On the command line it is the argument.",
+       kAnyModel},
       {"host", kText, "127.0.0.1", "ADDRESS", "The address to listen on; 0.0.0.0 for all.", kServeOnly},
       {"port", kInteger, "8000", "PORT", "The HTTP port; 0 lets the system choose one.", kServeOnly, 0, 65535},
       {"grpc-port", kInteger, "0", "PORT", "The gRPC port; 0 turns gRPC off.", kServeOnly, 0, 65535},
-      {"served-model-name", kText, "", "NAME", "The name that requests use; by default the model as it was given.", kServeOnly},
+      {"served-model-name", kText, "", "NAME", "The name that requests use; by default the model as it was given.",
+       kServeOnly},
       {"api-key", kText, "", "KEY", "Requests must carry this key as a bearer token; empty asks for none.", kServeOnly},
       {"chat-template", kText, "", "FILE", "A Jinja file to use instead of the checkpoint's chat template.", kAnyModel},
-      {"max-model-len", kInteger, "", "N", "Prompt and answer together, in tokens; by default what the checkpoint states.", kAnyModel, 1, kMaxCount},
+      {"max-model-len", kInteger, "", "N",
+       "Prompt and answer together, in tokens; by default what the checkpoint states.", kAnyModel, 1, kMaxCount},
       {"threads", kInteger, "0", "N", "Threads that compute; 0 takes every core.", kAnyModel, 0, 4096},
-      {"cpu-isa", kChoice, "auto", "NAME", "The instruction set to compute with.", kAnyModel, 0, 0, {"auto", "avx512", "avx2", "portable"}},
-      {"compute-dtype", kChoice, "auto", "TYPE", "What the rows that enter a matrix product are rounded to; auto is the platform's choice (float32 for `krait logits`).", kAnyModel, 0, 0, {"auto", "float32", "bfloat16"}},
-      {"cache-memory", kCacheMemory, "0.5", "SIZE", "Memory for KV pages and recurrent states: 512MiB, 2GiB, or a share of what is free after the weights.", kAnyModel},
+      {"cpu-isa",
+       kChoice,
+       "auto",
+       "NAME",
+       "The instruction set to compute with.",
+       kAnyModel,
+       0,
+       0,
+       {"auto", "avx512", "avx2", "portable"}},
+      {"compute-dtype",
+       kChoice,
+       "auto",
+       "TYPE",
+       "What the rows that enter a matrix product are rounded to; auto is the platform's choice (float32 for `krait "
+       "logits`).",
+       kAnyModel,
+       0,
+       0,
+       {"auto", "float32", "bfloat16"}},
+      {"cache-memory", kCacheMemory, "0.5", "SIZE",
+       "Memory for KV pages and recurrent states: 512MiB, 2GiB, or a share of what is free after the weights.",
+       kAnyModel},
       {"block-size", kInteger, "16", "N", "Tokens in a KV page.", kAnyModel, 1, 1024},
       {"max-num-seqs", kInteger, "64", "N", "Requests that run at once.", kAnyModel, 1, 65536},
-      {"max-num-batched-tokens", kInteger, "2048", "N", "Tokens in a step: decodes first, then pieces of prompts.", kAnyModel, 1, 1048576},
+      {"max-num-batched-tokens", kInteger, "2048", "N", "Tokens in a step: decodes first, then pieces of prompts.",
+       kAnyModel, 1, 1048576},
       {"max-queue", kInteger, "1024", "N", "Requests that may wait; one more is answered 429.", kAnyModel, 0, 1048576},
-      {"mamba-backend", kText, "native", "NAME", "The selective state update of decode: native, or flashinfer where it is built in.", kAnyModel},
-      {"mamba-attention-backend", kPairs, "", "TYPE=NAME", "The backend of a mamba type, as mamba2=NAME; may be given several times.", kAnyModel},
-      {"mamba-cache-dtype", kChoice, "auto", "TYPE", "The type of convolution states.", kAnyModel, 0, 0, {"auto", "float32", "float16", "bfloat16"}},
-      {"mamba-ssm-cache-dtype", kChoice, "auto", "TYPE", "The type of recurrent states; auto is what the checkpoint states, else float32.", kAnyModel, 0, 0, {"auto", "float32", "float16", "bfloat16"}},
+      {"mamba-backend", kText, "native", "NAME",
+       "The selective state update of decode: native, or flashinfer where it is built in.", kAnyModel},
+      {"mamba-attention-backend", kPairs, "", "TYPE=NAME",
+       "The backend of a mamba type, as mamba2=NAME; may be given several times.", kAnyModel},
+      {"mamba-cache-dtype",
+       kChoice,
+       "auto",
+       "TYPE",
+       "The type of convolution states.",
+       kAnyModel,
+       0,
+       0,
+       {"auto", "float32", "float16", "bfloat16"}},
+      {"mamba-ssm-cache-dtype",
+       kChoice,
+       "auto",
+       "TYPE",
+       "The type of recurrent states; auto is what the checkpoint states, else float32.",
+       kAnyModel,
+       0,
+       0,
+       {"auto", "float32", "float16", "bfloat16"}},
       {"enable-mamba-cache-stochastic-rounding", kFlag, "false", "", "Round float16 states stochastically.", kAnyModel},
-      {"mamba-cache-philox-rounds", kInteger, "0", "N", "Rounds of the generator for stochastic rounding; 0 is the default of 10.", kAnyModel, 0, 100},
-      {"log-level", kChoice, "info", "LEVEL", "How much to log.", kAnyModel, 0, 0, {"trace", "debug", "info", "warn", "error", "off"}},
-      {"drain-timeout", kNumber, "30", "SECONDS", "How long running requests may go on after SIGTERM.", kServeOnly, 0, 86400},
+      {"mamba-cache-philox-rounds", kInteger, "0", "N",
+       "Rounds of the generator for stochastic rounding; 0 is the default of 10.", kAnyModel, 0, 100},
+      {"log-level",
+       kChoice,
+       "info",
+       "LEVEL",
+       "How much to log.",
+       kAnyModel,
+       0,
+       0,
+       {"trace", "debug", "info", "warn", "error", "off"}},
+      {"drain-timeout", kNumber, "30", "SECONDS", "How long running requests may go on after SIGTERM.", kServeOnly, 0,
+       86400},
       {"max-body-size", kBytes, "32MiB", "SIZE", "The largest request body; a larger one is answered 413.", kServeOnly},
   };
   return options;
@@ -62,12 +114,18 @@ std::string environment_name(std::string_view option) { return "KRAIT_" + upper_
 
 std::string describe_valid(const OptionSpec& spec) {
   switch (spec.type) {
-    case OptionType::kText: return "text";
-    case OptionType::kFlag: return "true or false";
-    case OptionType::kBytes: return "a size such as 1048576, 64MiB or 2GiB";
-    case OptionType::kCacheMemory: return "a size such as 512MiB or 2GiB, or a share greater than 0 and at most 1 such as 0.5";
-    case OptionType::kPairs: return "TYPE=NAME";
-    case OptionType::kChoice: break;
+    case OptionType::kText:
+      return "text";
+    case OptionType::kFlag:
+      return "true or false";
+    case OptionType::kBytes:
+      return "a size such as 1048576, 64MiB or 2GiB";
+    case OptionType::kCacheMemory:
+      return "a size such as 512MiB or 2GiB, or a share greater than 0 and at most 1 such as 0.5";
+    case OptionType::kPairs:
+      return "TYPE=NAME";
+    case OptionType::kChoice:
+      break;
     case OptionType::kInteger:
     case OptionType::kNumber:
       return (spec.type == OptionType::kInteger ? "an integer from " : "a number from ") + format_number(spec.minimum) +
@@ -82,9 +140,12 @@ std::string configuration_markdown() {
   std::string out =
       "# Configuration\n\n"
       "Printed by `krait docs-configuration`; do not edit by hand.\n\n"
-      "Every option can be given as a flag (`--max-num-seqs 8`), as an environment variable (`KRAIT_MAX_NUM_SEQS=8`) and as a\n"
-      "key of the file that `--config FILE` names (`max-num-seqs: 8`, YAML). The command line wins over the environment, the\n"
-      "environment over the file, and the file over the default. An unknown key, a value of another type and a value that is\n"
+      "Every option can be given as a flag (`--max-num-seqs 8`), as an environment variable (`KRAIT_MAX_NUM_SEQS=8`) "
+      "and as a\n"
+      "key of the file that `--config FILE` names (`max-num-seqs: 8`, YAML). The command line wins over the "
+      "environment, the\n"
+      "environment over the file, and the file over the default. An unknown key, a value of another type and a value "
+      "that is\n"
       "not valid end start-up with a message.\n\n"
       "| option | value | default | environment | commands | meaning |\n|---|---|---|---|---|---|\n";
   for (const OptionSpec& spec : table()) {

@@ -12,8 +12,8 @@ enum class OptionType { kText, kInteger, kNumber, kFlag, kChoice, kBytes, kCache
 
 /// Which commands take an option: bits.
 enum OptionScope : std::uint8_t {
-  kServeOnly = 1,   ///< `krait serve`
-  kAnyModel = 2,    ///< every command that loads a model
+  kServeOnly = 1,  ///< `krait serve`
+  kAnyModel = 2,   ///< every command that loads a model
 };
 
 /// One option. From this table come the command line's flags, the keys of the YAML file, the KRAIT_* variables and

@@ -26,12 +26,18 @@ bool is_pair(std::string_view text) {
 
 bool is_valid(const OptionSpec& spec, const std::string& text) {
   switch (spec.type) {
-    case OptionType::kText: return true;
-    case OptionType::kFlag: return text == "true" || text == "false";
-    case OptionType::kChoice: return std::ranges::find(spec.choices, text) != spec.choices.end();
-    case OptionType::kBytes: return parse_byte_size(text).value_or(0) > 0;
-    case OptionType::kCacheMemory: return parse_cache_memory(text).has_value();
-    case OptionType::kPairs: return is_pair(text);
+    case OptionType::kText:
+      return true;
+    case OptionType::kFlag:
+      return text == "true" || text == "false";
+    case OptionType::kChoice:
+      return std::ranges::find(spec.choices, text) != spec.choices.end();
+    case OptionType::kBytes:
+      return parse_byte_size(text).value_or(0) > 0;
+    case OptionType::kCacheMemory:
+      return parse_cache_memory(text).has_value();
+    case OptionType::kPairs:
+      return is_pair(text);
     case OptionType::kInteger: {
       const auto value = parse_number<long long>(text);
       return value.has_value() && in_range(spec, static_cast<double>(*value));
@@ -50,7 +56,8 @@ Status OptionValues::set(const OptionSpec& spec, std::vector<std::string> texts,
   for (const std::string& text : texts) {
     if (is_valid(spec, text)) continue;
     return Error{.code = ErrorCode::kInvalidArgument,
-                 .message = source + ": " + std::string(spec.name) + " must be " + describe_valid(spec) + ", found '" + text + "'",
+                 .message = source + ": " + std::string(spec.name) + " must be " + describe_valid(spec) + ", found '" +
+                            text + "'",
                  .field = std::string(spec.name)};
   }
   values_[std::string(spec.name)] = std::move(texts);

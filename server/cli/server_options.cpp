@@ -5,7 +5,9 @@
 namespace krait::server {
 namespace {
 
-int as_int(const OptionValues& values, std::string_view name) { return static_cast<int>(values.integer(name).value_or(0)); }
+int as_int(const OptionValues& values, std::string_view name) {
+  return static_cast<int>(values.integer(name).value_or(0));
+}
 
 /// "auto" is nullopt.
 std::optional<DType> as_dtype(const OptionValues& values, std::string_view name) {
@@ -35,7 +37,8 @@ ServerOptions make_server_options(const OptionValues& values) {
   options.grpc_port = static_cast<std::uint16_t>(as_int(values, "grpc-port"));
   options.served_model_name = values.text("served-model-name").value_or("");
   options.api_key = values.text("api-key").value_or("");
-  options.drain_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(values.number("drain-timeout").value_or(0) * 1000));
+  options.drain_timeout =
+      std::chrono::milliseconds(static_cast<std::int64_t>(values.number("drain-timeout").value_or(0) * 1000));
   options.max_body_size = parse_byte_size(values.text("max-body-size").value_or("")).value_or(0);
   return options;
 }

@@ -14,7 +14,7 @@ namespace krait::server {
 struct ServerOptions {
   std::string host;
   std::uint16_t port = 0;
-  std::uint16_t grpc_port = 0;  ///< 0: off
+  std::uint16_t grpc_port = 0;    ///< 0: off
   std::string served_model_name;  ///< empty: as the model was given
   std::string api_key;            ///< empty: none asked for
   std::chrono::milliseconds drain_timeout{0};

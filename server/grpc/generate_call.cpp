@@ -13,7 +13,9 @@ grpc::Status to_status(const Error& error) {
   return {static_cast<grpc::StatusCode>(error_mapping(error.code).grpc_status), error.message};
 }
 
-GenerateCall::GenerateCall(grpc::CallbackServerContext& context, const Error& error) : context_(context) { fail(error); }
+GenerateCall::GenerateCall(grpc::CallbackServerContext& context, const Error& error) : context_(context) {
+  fail(error);
+}
 
 GenerateCall::GenerateCall(grpc::CallbackServerContext& context, const v1::GenerateRequest& message, Service& service)
     : context_(context) {
@@ -24,8 +26,8 @@ GenerateCall::GenerateCall(grpc::CallbackServerContext& context, const v1::Gener
   }
   logprobs_ = request->sampling.logprobs.has_value();
   generation_ = service.generate(std::move(*request));
-  // gRPC takes writes only once the reactor has been handed to it; it queues those that come before. The listener may fire at once, on
-  // another thread, while this constructor still runs: nothing is set after this line.
+  // gRPC takes writes only once the reactor has been handed to it; it queues those that come before. The listener may
+  // fire at once, on another thread, while this constructor still runs: nothing is set after this line.
   generation_->set_listener([this] { pump(); });
 }
 
@@ -40,7 +42,8 @@ void GenerateCall::pump() {
   if (!is_last(*event)) return StartWrite(&response_);
   finished_ = true;
   const Usage& usage = std::get<Completed>(*event).usage;
-  outcome_ = "OK prompt=" + std::to_string(usage.prompt_tokens) + " generated=" + std::to_string(usage.completion_tokens);
+  outcome_ =
+      "OK prompt=" + std::to_string(usage.prompt_tokens) + " generated=" + std::to_string(usage.completion_tokens);
   StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
 }
 
@@ -64,7 +67,8 @@ void GenerateCall::fail(const Error& error) {
 
 void GenerateCall::finish(grpc::Status status) {
   finished_ = true;
-  outcome_ = "status=" + std::to_string(static_cast<int>(status.error_code())) + " error=\"" + status.error_message() + "\"";
+  outcome_ =
+      "status=" + std::to_string(static_cast<int>(status.error_code())) + " error=\"" + status.error_message() + "\"";
   Finish(std::move(status));
 }
 

@@ -12,11 +12,12 @@
 
 namespace krait::server {
 
-/// The status of an error: its code by the table, its message, and the field's name in trailing metadata `x-krait-field`.
+/// The status of an error: its code by the table, its message, and the field's name in trailing metadata
+/// `x-krait-field`.
 grpc::Status to_status(const Error& error);
 
-/// One Generate call. Owns itself: gRPC calls OnDone last, which deletes it. Events come from workers' threads and writes end on gRPC's,
-/// so its state has a lock; at most one write is under way.
+/// One Generate call. Owns itself: gRPC calls OnDone last, which deletes it. Events come from workers' threads and
+/// writes end on gRPC's, so its state has a lock; at most one write is under way.
 class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse> {
  public:
   GenerateCall(grpc::CallbackServerContext& context, const v1::GenerateRequest& request, Service& service);

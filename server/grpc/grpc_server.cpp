@@ -22,9 +22,10 @@ class InferenceService : public v1::Inference::CallbackService {
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(grpc::CallbackServerContext* context,
                                                            const v1::GenerateRequest* request) override {
     if (!is_authorized(*context)) {
-      return new GenerateCall(*context, Error{.code = ErrorCode::kUnauthenticated,
-                                              .message = "a valid API key is needed: metadata authorization: Bearer KEY",
-                                              .field = {}});
+      return new GenerateCall(*context,
+                              Error{.code = ErrorCode::kUnauthenticated,
+                                    .message = "a valid API key is needed: metadata authorization: Bearer KEY",
+                                    .field = {}});
     }
     return new GenerateCall(*context, *request, service_);
   }

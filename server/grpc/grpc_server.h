@@ -14,8 +14,8 @@ struct GrpcOptions {
   std::string api_key;     ///< empty: none is asked for
 };
 
-/// The gRPC front end (`proto/krait/v1/inference.proto`), with the standard health and reflection services. Health is NOT_SERVING until
-/// `set_serving(true)`.
+/// The gRPC front end (`proto/krait/v1/inference.proto`), with the standard health and reflection services. Health is
+/// NOT_SERVING until `set_serving(true)`.
 class GrpcServer {
  public:
   /// Throws StartupError when the address cannot be listened on. `service` must outlive the server.

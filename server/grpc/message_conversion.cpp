@@ -73,8 +73,10 @@ v1::Finished to_message(const ChoiceFinished& finished) {
   v1::Finished out;
   out.set_index(finished.index);
   out.set_reason(finished.reason == FinishReason::kLength ? v1::FINISH_REASON_LENGTH : v1::FINISH_REASON_STOP);
-  if (finished.stop_string.has_value()) out.set_stop_string(*finished.stop_string);
-  else if (finished.stop_token.has_value()) out.set_stop_token(*finished.stop_token);
+  if (finished.stop_string.has_value())
+    out.set_stop_string(*finished.stop_string);
+  else if (finished.stop_token.has_value())
+    out.set_stop_token(*finished.stop_token);
   return out;
 }
 
@@ -106,7 +108,9 @@ Result<GenerationRequest> to_generation_request(const v1::GenerateRequest& messa
   request.adapter = message.adapter();
   if (!message.constraint().empty()) request.constraint = message.constraint();
   switch (message.input_case()) {
-    case v1::GenerateRequest::kText: request.prompts.emplace_back(message.text()); break;
+    case v1::GenerateRequest::kText:
+      request.prompts.emplace_back(message.text());
+      break;
     case v1::GenerateRequest::kTokens:
       request.prompts.emplace_back(
           std::vector<std::int32_t>(message.tokens().ids().begin(), message.tokens().ids().end()));
@@ -118,7 +122,8 @@ Result<GenerationRequest> to_generation_request(const v1::GenerateRequest& messa
       break;
     }
     case v1::GenerateRequest::INPUT_NOT_SET:
-      return Error{.code = ErrorCode::kInvalidArgument, .message = "one of text, tokens and chat must be set", .field = "input"};
+      return Error{
+          .code = ErrorCode::kInvalidArgument, .message = "one of text, tokens and chat must be set", .field = "input"};
   }
   return request;
 }

@@ -36,14 +36,20 @@ HttpReply error_reply(const Error& error) {
 
 HttpReply answer_simple_route(const Route& route, HttpContext& context) {
   switch (route.endpoint) {
-    case Endpoint::kModels: return models_reply(context.service);
-    case Endpoint::kModel: return model_reply(route.parameter, context.service);
-    case Endpoint::kHealth: return health_reply(context.service);
-    case Endpoint::kVersion: return json_reply({{"version", KRAIT_VERSION}});
+    case Endpoint::kModels:
+      return models_reply(context.service);
+    case Endpoint::kModel:
+      return model_reply(route.parameter, context.service);
+    case Endpoint::kHealth:
+      return health_reply(context.service);
+    case Endpoint::kVersion:
+      return json_reply({{"version", KRAIT_VERSION}});
     case Endpoint::kMetrics:
-      return HttpReply{.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = context.metrics_text(), .headers = {}};
+      return HttpReply{
+          .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = context.metrics_text(), .headers = {}};
     case Endpoint::kCompletions:
-    case Endpoint::kChat: break;
+    case Endpoint::kChat:
+      break;
   }
   KRAIT_BUG("not a simple route");
 }

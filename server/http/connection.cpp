@@ -106,7 +106,8 @@ class Connection {
     co_await writer.send(std::move(reply));
   }
 
-  /// Answers what could not be read as a request; a connection that just ended gets no answer. Always false: it is closed.
+  /// Answers what could not be read as a request; a connection that just ended gets no answer. Always false: it is
+  /// closed.
   asio::awaitable<bool> refuse_unreadable(beast::error_code error) {
     if (error.category() != make_error_code(http::error::end_of_stream).category()) co_return false;
     if (error == http::error::end_of_stream || error == http::error::partial_message) co_return false;
@@ -118,12 +119,12 @@ class Connection {
                                 .field = {}});
     } else if (error == http::error::header_limit) {
       reply.status = 431;
-      reply.body = error_body("the request's head is larger than the limit of " + std::to_string(kMaxHeaderBytes) + " bytes",
-                              "invalid_request_error", "header_too_large");
+      reply.body =
+          error_body("the request's head is larger than the limit of " + std::to_string(kMaxHeaderBytes) + " bytes",
+                     "invalid_request_error", "header_too_large");
     } else {
-      reply = error_reply(Error{.code = ErrorCode::kInvalidArgument,
-                                .message = "not a valid HTTP request: " + error.message(),
-                                .field = {}});
+      reply = error_reply(Error{
+          .code = ErrorCode::kInvalidArgument, .message = "not a valid HTTP request: " + error.message(), .field = {}});
     }
     spdlog::info("unreadable request: {} ({})", reply.status, error.message());
     ResponseWriter writer(stream_, 11, false, context_.options.write_timeout);
@@ -160,7 +161,8 @@ class Connection {
     }
   }
 
-  /// Takes and drops what the client still sends: closing at once would reset the connection, and the client might lose the answer.
+  /// Takes and drops what the client still sends: closing at once would reset the connection, and the client might lose
+  /// the answer.
   asio::awaitable<void> linger() {
     beast::error_code error;
     stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);

@@ -21,9 +21,9 @@ namespace {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-/// Lets a coroutine wait for the events of a Generation, which come from workers' threads. The timer never fires by itself: cancelling
-/// it on the connection's strand is the signal. An event between a look and the wait is not lost, because its signal is handled on
-/// that strand too, and so after the wait has begun.
+/// Lets a coroutine wait for the events of a Generation, which come from workers' threads. The timer never fires by
+/// itself: cancelling it on the connection's strand is the signal. An event between a look and the wait is not lost,
+/// because its signal is handled on that strand too, and so after the wait has begun.
 class EventReader {
  public:
   EventReader(asio::any_io_executor executor, Generation& generation)
@@ -64,15 +64,15 @@ std::string header_list(const std::vector<std::string>& names) {
 }
 
 ResponseHead make_head(const OpenAiRequest& request, const Generation& generation) {
-  return ResponseHead{.kind = request.kind,
-                      .id = generation.id(),
-                      .model = generation.model(),
-                      .created = std::chrono::duration_cast<std::chrono::seconds>(
-                                     std::chrono::system_clock::now().time_since_epoch())
-                                     .count(),
-                      .logprobs = request.logprobs,
-                      .return_token_ids = request.generation.return_token_ids,
-                      .include_usage = request.include_usage};
+  return ResponseHead{
+      .kind = request.kind,
+      .id = generation.id(),
+      .model = generation.model(),
+      .created =
+          std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(),
+      .logprobs = request.logprobs,
+      .return_token_ids = request.generation.return_token_ids,
+      .include_usage = request.include_usage};
 }
 
 std::string usage_words(const Usage& usage) {
@@ -133,7 +133,8 @@ asio::awaitable<void> answer_stream(Answer& answer, GenerationEvent event) {
   }
 }
 
-/// The status of a streamed answer is known with the first event: an error before anything was generated is an ordinary error.
+/// The status of a streamed answer is known with the first event: an error before anything was generated is an ordinary
+/// error.
 asio::awaitable<void> answer_events(Answer& answer) {
   GenerationEvent first = co_await answer.events.next();
   if (const auto* error = std::get_if<Error>(&first)) {
@@ -163,7 +164,8 @@ asio::awaitable<void> answer_generation(Endpoint endpoint, const std::string& bo
   request->generation.id = make_request_id(endpoint == Endpoint::kChat ? "chatcmpl-" : "cmpl-");
   log += " id=" + request->generation.id;
   Headers headers = {{"x-request-id", request->generation.id}};
-  if (!request->ignored_fields.empty()) headers.emplace_back("x-krait-ignored-fields", header_list(request->ignored_fields));
+  if (!request->ignored_fields.empty())
+    headers.emplace_back("x-krait-ignored-fields", header_list(request->ignored_fields));
 
   const std::unique_ptr<Generation> generation = context.service.generate(request->generation);
   EventReader events(co_await asio::this_coro::executor, *generation);
@@ -173,8 +175,10 @@ asio::awaitable<void> answer_generation(Endpoint endpoint, const std::string& bo
                 .head = make_head(*request, *generation),
                 .headers = std::move(headers),
                 .log = log};
-  if (request->generation.stream) co_await answer_events(answer);
-  else co_await answer_whole(answer);
+  if (request->generation.stream)
+    co_await answer_events(answer);
+  else
+    co_await answer_whole(answer);
 }
 
 }  // namespace krait::server

@@ -54,7 +54,8 @@ struct HttpServer::Impl {
     if (!error) acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
     if (error) {
-      throw StartupError("cannot listen on " + options.host + ":" + std::to_string(options.port) + ": " + error.message());
+      throw StartupError("cannot listen on " + options.host + ":" + std::to_string(options.port) + ": " +
+                         error.message());
     }
   }
 

@@ -17,13 +17,14 @@ struct HttpOptions {
   std::string api_key;     ///< empty: none is asked for
   std::size_t max_body_size = std::size_t{32} << 20;
   int threads = 2;
-  std::chrono::seconds idle_timeout{75};   ///< until a whole request head is there, on a new or kept connection
-  std::chrono::seconds body_timeout{60};   ///< until the whole body is there
-  std::chrono::seconds write_timeout{60};  ///< a client that takes nothing for so long is cut off, and its request aborted
+  std::chrono::seconds idle_timeout{75};  ///< until a whole request head is there, on a new or kept connection
+  std::chrono::seconds body_timeout{60};  ///< until the whole body is there
+  std::chrono::seconds write_timeout{
+      60};  ///< a client that takes nothing for so long is cut off, and its request aborted
 };
 
-/// The OpenAI-compatible HTTP front end. Accepts connections from its construction on, also before the service has a model: requests
-/// are then answered 503. One coroutine a connection; a slow reader holds nobody else up.
+/// The OpenAI-compatible HTTP front end. Accepts connections from its construction on, also before the service has a
+/// model: requests are then answered 503. One coroutine a connection; a slow reader holds nobody else up.
 class HttpServer {
  public:
   /// Throws StartupError when the address cannot be listened on. `service` must outlive the server.

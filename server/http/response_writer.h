@@ -12,8 +12,8 @@
 
 namespace krait::server {
 
-/// Writes the answer to one request. Every write has a deadline, after which the connection is closed; functions return false when
-/// the client could not be reached.
+/// Writes the answer to one request. Every write has a deadline, after which the connection is closed; functions return
+/// false when the client could not be reached.
 class ResponseWriter {
  public:
   ResponseWriter(boost::beast::tcp_stream& stream, unsigned http_version, bool keep_alive,
@@ -22,8 +22,8 @@ class ResponseWriter {
 
   boost::asio::awaitable<bool> send(HttpReply reply);
 
-  /// A stream of server-sent events: the head, any number of pieces, the end. Chunked; to an HTTP/1.0 client the end is the
-  /// connection's.
+  /// A stream of server-sent events: the head, any number of pieces, the end. Chunked; to an HTTP/1.0 client the end is
+  /// the connection's.
   boost::asio::awaitable<bool> begin_events(std::vector<std::pair<std::string, std::string>> headers);
   boost::asio::awaitable<bool> send_events(std::string_view frames);
   boost::asio::awaitable<bool> end_events();

@@ -52,9 +52,10 @@ RouteMatch not_found(std::string_view method, std::string_view path) {
 
 RouteMatch wrong_method(std::string_view method, std::string_view path, std::string_view allowed) {
   RouteMatch match;
-  match.failure.error = {.code = ErrorCode::kMethodNotAllowed,
-                         .message = std::string(method) + " is not allowed at " + std::string(path) + "; use " + std::string(allowed),
-                         .field = {}};
+  match.failure.error = {
+      .code = ErrorCode::kMethodNotAllowed,
+      .message = std::string(method) + " is not allowed at " + std::string(path) + "; use " + std::string(allowed),
+      .field = {}};
   match.failure.allow = allowed;
   return match;
 }

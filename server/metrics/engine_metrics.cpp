@@ -66,8 +66,10 @@ ClientMetric make_metric(const EngineMetric& row, const std::string& model, cons
   if (row.finished_reason != nullptr) metric.label.push_back({"finished_reason", row.finished_reason});
   metric.label.push_back({"model_name", model});
   const double value = row.read(stats);
-  if (row.type == MetricType::Gauge) metric.gauge.value = value;
-  else metric.counter.value = value;
+  if (row.type == MetricType::Gauge)
+    metric.gauge.value = value;
+  else
+    metric.counter.value = value;
   return metric;
 }
 

@@ -41,8 +41,7 @@ struct Metrics::Impl {
   HistogramFamily& queue = family(registry, "krait:request_queue_time_seconds", "In the waiting queue.");
   HistogramFamily& prefill =
       family(registry, "krait:request_prefill_time_seconds", "From the first step to the first token.");
-  HistogramFamily& decode =
-      family(registry, "krait:request_decode_time_seconds", "From the first token to the last.");
+  HistogramFamily& decode = family(registry, "krait:request_decode_time_seconds", "From the first token to the last.");
   HistogramFamily& prompt_tokens = family(registry, "krait:request_prompt_tokens", "Tokens of the prompt.");
   HistogramFamily& generation_tokens =
       family(registry, "krait:request_generation_tokens", "Tokens generated for the request.");

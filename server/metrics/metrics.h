@@ -16,8 +16,9 @@ struct MetricsSource {
   std::function<EngineStats()> stats;
 };
 
-/// The server's metrics in Prometheus' text format. Names are vLLM's with the prefix `krait:`, labels vLLM's `model_name`. Gauges and
-/// counters are the engine's own and are read when somebody asks; the histograms are filled as requests go by. Thread-safe.
+/// The server's metrics in Prometheus' text format. Names are vLLM's with the prefix `krait:`, labels vLLM's
+/// `model_name`. Gauges and counters are the engine's own and are read when somebody asks; the histograms are filled as
+/// requests go by. Thread-safe.
 class Metrics : public ServiceObserver {
  public:
   Metrics();

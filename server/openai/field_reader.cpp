@@ -18,7 +18,8 @@ std::string expected_number(const std::string& name, const char* otherwise) {
 }  // namespace
 
 std::optional<std::int64_t> as_integer(const nlohmann::json& value) {
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) return std::nullopt;
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX))
+    return std::nullopt;
   if (value.is_number_integer()) return value.get<std::int64_t>();
   if (!value.is_number_float()) return std::nullopt;
   const double number = value.get<double>();
@@ -81,11 +82,14 @@ std::vector<std::string> FieldReader::texts(const std::string& name) {
   if (value == nullptr) return {};
   if (value->is_string()) return {value->get<std::string>()};
   std::vector<std::string> list;
-  if (!value->is_array()) fail(name, "a string or a list of strings", *value);
+  if (!value->is_array())
+    fail(name, "a string or a list of strings", *value);
   else {
     for (const nlohmann::json& item : *value) {
-      if (item.is_string()) list.push_back(item.get<std::string>());
-      else fail(name, "a string or a list of strings", item);
+      if (item.is_string())
+        list.push_back(item.get<std::string>());
+      else
+        fail(name, "a string or a list of strings", item);
     }
   }
   return list;
@@ -95,11 +99,14 @@ std::vector<std::int64_t> FieldReader::integers(const std::string& name) {
   const nlohmann::json* value = find(name);
   if (value == nullptr) return {};
   std::vector<std::int64_t> list;
-  if (!value->is_array()) fail(name, "a list of integers", *value);
+  if (!value->is_array())
+    fail(name, "a list of integers", *value);
   else {
     for (const nlohmann::json& item : *value) {
-      if (const auto number = as_integer(item)) list.push_back(*number);
-      else fail(name, "a list of integers", item);
+      if (const auto number = as_integer(item))
+        list.push_back(*number);
+      else
+        fail(name, "a list of integers", item);
     }
   }
   return list;

@@ -11,8 +11,9 @@
 
 namespace krait::server {
 
-/// Reads fields of a JSON object one by one, with their types. Keeps the first error instead of returning it, so that a parser reads like
-/// a list of fields; null counts as absent everywhere, as in OpenAI's API. Remembers which fields were asked for.
+/// Reads fields of a JSON object one by one, with their types. Keeps the first error instead of returning it, so that a
+/// parser reads like a list of fields; null counts as absent everywhere, as in OpenAI's API. Remembers which fields
+/// were asked for.
 class FieldReader {
  public:
   /// `prefix` goes before names in messages ("stream_options.").

@@ -21,8 +21,10 @@ std::optional<std::size_t> find_too_deep(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (in_string) {
-      if (c == '\\') ++i;
-      else if (c == '"') in_string = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        in_string = false;
       continue;
     }
     if (c == '"') in_string = true;
@@ -39,7 +41,8 @@ Result<nlohmann::json> parse_json_object(std::string_view body) {
     return bad_body("the body is not valid UTF-8 at byte " + std::to_string(*at));
   }
   if (const auto at = find_too_deep(body)) {
-    return bad_body("the body is nested more than " + std::to_string(kMaxDepth) + " deep at byte " + std::to_string(*at));
+    return bad_body("the body is nested more than " + std::to_string(kMaxDepth) + " deep at byte " +
+                    std::to_string(*at));
   }
   try {
     nlohmann::json value = nlohmann::json::parse(body);

@@ -17,13 +17,32 @@ Error unsupported(const std::string& field, const std::string& message) {
   return Error{.code = ErrorCode::kUnsupported, .message = message, .field = field};
 }
 
-/// Fields that change what may be generated and that nobody serves yet: ignoring one would answer another question than was asked.
-constexpr std::array<std::string_view, 24> kRefusedFields = {
-    "functions",          "function_call",    "structured_outputs", "guided_json",       "guided_regex",
-    "guided_choice",      "guided_grammar",   "guided_decoding_backend", "suffix",       "use_beam_search",
-    "prompt_logprobs",    "logprob_token_ids", "allowed_token_ids", "bad_words",         "truncate_prompt_tokens",
-    "continue_final_message", "documents",    "chat_template",      "prompt_embeds",     "thinking_token_budget",
-    "length_penalty",     "audio",            "prediction",         "web_search_options"};
+/// Fields that change what may be generated and that nobody serves yet: ignoring one would answer another question than
+/// was asked.
+constexpr std::array<std::string_view, 24> kRefusedFields = {"functions",
+                                                             "function_call",
+                                                             "structured_outputs",
+                                                             "guided_json",
+                                                             "guided_regex",
+                                                             "guided_choice",
+                                                             "guided_grammar",
+                                                             "guided_decoding_backend",
+                                                             "suffix",
+                                                             "use_beam_search",
+                                                             "prompt_logprobs",
+                                                             "logprob_token_ids",
+                                                             "allowed_token_ids",
+                                                             "bad_words",
+                                                             "truncate_prompt_tokens",
+                                                             "continue_final_message",
+                                                             "documents",
+                                                             "chat_template",
+                                                             "prompt_embeds",
+                                                             "thinking_token_budget",
+                                                             "length_penalty",
+                                                             "audio",
+                                                             "prediction",
+                                                             "web_search_options"};
 
 /// Values that mean "nothing asked for" and so are harmless.
 bool is_empty_value(const nlohmann::json& value) {
@@ -34,14 +53,16 @@ void refuse_unserved(FieldReader& reader) {
   for (std::string_view name : kRefusedFields) {
     const nlohmann::json* value = reader.find(std::string(name));
     if (value == nullptr || is_empty_value(*value)) continue;
-    reader.fail(unsupported(std::string(name), std::string(name) + " is not served by this version of Krait; leave it out"));
+    reader.fail(
+        unsupported(std::string(name), std::string(name) + " is not served by this version of Krait; leave it out"));
   }
 }
 
 void read_response_format(FieldReader& reader) {
   const nlohmann::json* format = reader.object("response_format");
   if (format == nullptr) return;
-  const std::string type = format->contains("type") && (*format)["type"].is_string() ? (*format)["type"].get<std::string>() : "";
+  const std::string type =
+      format->contains("type") && (*format)["type"].is_string() ? (*format)["type"].get<std::string>() : "";
   if (type == "text") return;
   reader.fail(unsupported("response_format", "response_format of type '" + type +
                                                  "' is not served by this version of Krait; valid types: text"));
@@ -69,7 +90,8 @@ void read_logit_bias(FieldReader& reader, SamplingOptions& sampling) {
     if (error != std::errc() || end != key.data() + key.size()) {
       return reader.fail("logit_bias", "an object whose keys are token ids", nlohmann::json(key));
     }
-    if (!value.is_number()) return reader.fail("logit_bias", "an object whose values are numbers between -100 and 100", value);
+    if (!value.is_number())
+      return reader.fail("logit_bias", "an object whose values are numbers between -100 and 100", value);
     sampling.logit_bias[id] = value.get<double>();
   }
 }
@@ -121,15 +143,14 @@ void read_service_fields(FieldReader& reader, GenerationRequest& request) {
   for (const char* name : {"user", "metadata", "store", "service_tier"}) reader.find(name);
 }
 
-bool is_id_list(const nlohmann::json& value) {
-  return value.is_array() && !value.empty() && value.front().is_number();
-}
+bool is_id_list(const nlohmann::json& value) { return value.is_array() && !value.empty() && value.front().is_number(); }
 
 std::optional<Prompt> read_ids(FieldReader& reader, const nlohmann::json& list) {
   std::vector<std::int32_t> ids;
   for (const nlohmann::json& item : list) {
     const auto id = as_integer(item);
-    if (!id.has_value() || *id < std::numeric_limits<std::int32_t>::min() || *id > std::numeric_limits<std::int32_t>::max()) {
+    if (!id.has_value() || *id < std::numeric_limits<std::int32_t>::min() ||
+        *id > std::numeric_limits<std::int32_t>::max()) {
       reader.fail("prompt", "a list of token ids", item);
       return std::nullopt;
     }
@@ -149,7 +170,8 @@ void read_prompt(FieldReader& reader, GenerationRequest& request) {
     return;
   }
   for (const nlohmann::json& item : *value) {
-    if (item.is_string()) request.prompts.emplace_back(item.get<std::string>());
+    if (item.is_string())
+      request.prompts.emplace_back(item.get<std::string>());
     else if (is_id_list(item)) {
       if (auto prompt = read_ids(reader, item)) request.prompts.push_back(std::move(*prompt));
     } else {
@@ -199,8 +221,10 @@ Result<OpenAiRequest> parse_openai_request(ApiKind kind, const nlohmann::json& b
   read_service_fields(reader, request.generation);
   read_sampling(reader, request.generation);
   read_stream(reader, request);
-  if (kind == ApiKind::kChat) read_chat(reader, request);
-  else read_completions(reader, request);
+  if (kind == ApiKind::kChat)
+    read_chat(reader, request);
+  else
+    read_completions(reader, request);
   refuse_unserved(reader);
   read_response_format(reader);
   if (Status status = reader.status(); !status.ok()) return status.error();

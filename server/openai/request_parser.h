@@ -21,8 +21,8 @@ struct OpenAiRequest {
   std::vector<std::string> ignored_fields;
 };
 
-/// Reads the body of POST /v1/completions or /v1/chat/completions. Wrong types are errors that name the field; ranges are left to the
-/// service; a field that would have constrained the output and is not served is kUnsupported.
+/// Reads the body of POST /v1/completions or /v1/chat/completions. Wrong types are errors that name the field; ranges
+/// are left to the service; a field that would have constrained the output and is not served is kUnsupported.
 Result<OpenAiRequest> parse_openai_request(ApiKind kind, const nlohmann::json& body);
 
 }  // namespace krait::server

@@ -89,8 +89,10 @@ json ResponseBuilder::choice_json(const Choice& choice, std::size_t index) const
   const ChoiceFinished finished = choice.finished.value_or(ChoiceFinished{});
   out["finish_reason"] = finish_name(finished.reason);
   out["stop_reason"] = stop_reason_json(finished);
-  if (head_.kind == ApiKind::kChat) out["message"] = {{"role", "assistant"}, {"content", choice.text}};
-  else out["text"] = choice.text;
+  if (head_.kind == ApiKind::kChat)
+    out["message"] = {{"role", "assistant"}, {"content", choice.text}};
+  else
+    out["text"] = choice.text;
   if (head_.return_token_ids) out["token_ids"] = ids_json(choice.tokens);
   return out;
 }
@@ -128,8 +130,10 @@ std::string StreamFormatter::format(const Delta& delta) {
   const bool has_tokens = (head_.logprobs || head_.return_token_ids) && !delta.tokens.empty();
   if (delta.text.empty() && !has_tokens) return out;
   json choice = {{"index", delta.index}, {"logprobs", logprobs_json(head_, delta.tokens)}, {"finish_reason", nullptr}};
-  if (head_.kind == ApiKind::kChat) choice["delta"] = {{"content", delta.text}};
-  else choice["text"] = delta.text;
+  if (head_.kind == ApiKind::kChat)
+    choice["delta"] = {{"content", delta.text}};
+  else
+    choice["text"] = delta.text;
   if (head_.return_token_ids) choice["token_ids"] = ids_json(delta.tokens);
   return out + frame(std::move(choice));
 }
@@ -140,8 +144,10 @@ std::string StreamFormatter::format(const ChoiceFinished& finished) {
                  {"logprobs", nullptr},
                  {"finish_reason", finish_name(finished.reason)},
                  {"stop_reason", stop_reason_json(finished)}};
-  if (head_.kind == ApiKind::kChat) choice["delta"] = json::object();
-  else choice["text"] = "";
+  if (head_.kind == ApiKind::kChat)
+    choice["delta"] = json::object();
+  else
+    choice["text"] = "";
   return out + frame(std::move(choice));
 }
 

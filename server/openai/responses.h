@@ -13,7 +13,8 @@
 
 namespace krait::server {
 
-/// {"error": {"message", "type", "param", "code"}}: the body of every error, and of an error chunk after a stream has begun.
+/// {"error": {"message", "type", "param", "code"}}: the body of every error, and of an error chunk after a stream has
+/// begun.
 std::string error_body(const Error& error);
 /// The same for a status that has no ErrorCode of its own.
 std::string error_body(const std::string& message, const std::string& type, const std::string& code);

@@ -60,7 +60,8 @@ void AnswerAssembler::finish(Delta& delta) {
   std::string tail = detokenizer_.has_value() ? detokenizer_->flush() : std::string();
   decoded_bytes_ += tail.size();
   if (!pending_.empty()) pending_.back().end = decoded_bytes_;
-  // The last text is as good a place for a stop string as any other, but the answer has ended already: only the cut matters.
+  // The last text is as good a place for a stop string as any other, but the answer has ended already: only the cut
+  // matters.
   std::string text = tokens_ <= options_.min_tokens ? tail : matcher_.push(tail) + matcher_.flush();
   shown_bytes_ += text.size();
   delta.text += text;

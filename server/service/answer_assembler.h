@@ -22,15 +22,15 @@ struct AssemblerOptions {
   std::int64_t min_tokens = 0;  ///< stop strings that end before this many tokens do not count
 };
 
-/// Tokens of one choice into text: detokenises, finds stop strings, and ties tokens to text offsets. Not thread-safe: one choice is
-/// worked on by one thread at a time.
+/// Tokens of one choice into text: detokenises, finds stop strings, and ties tokens to text offsets. Not thread-safe:
+/// one choice is worked on by one thread at a time.
 class AnswerAssembler {
  public:
   /// `tokenizer` may be null: then there are tokens and no text.
   AnswerAssembler(std::shared_ptr<const Tokenizer> tokenizer, AssemblerOptions options);
 
-  /// Takes one token; text that became certain goes to `delta`. True when a stop string was found: then `delta` has the last text, and
-  /// the choice has ended. The text of a stop token is shown only if include_stop_str_in_output.
+  /// Takes one token; text that became certain goes to `delta`. True when a stop string was found: then `delta` has the
+  /// last text, and the choice has ended. The text of a stop token is shown only if include_stop_str_in_output.
   bool push(const SampledToken& token, bool is_stop_token, Delta& delta);
   /// The end without a stop string: lets go of what was held back.
   void finish(Delta& delta);

@@ -5,8 +5,9 @@
 namespace krait::server {
 namespace {
 
-// gRPC's numbers: 1 cancelled, 3 invalid argument, 4 deadline, 5 not found, 8 resource exhausted, 12 unimplemented, 13 internal,
-// 14 unavailable, 16 unauthenticated. 499 is the usual number for a client that went away; nobody reads it but the log.
+// gRPC's numbers: 1 cancelled, 3 invalid argument, 4 deadline, 5 not found, 8 resource exhausted, 12 unimplemented, 13
+// internal, 14 unavailable, 16 unauthenticated. 499 is the usual number for a client that went away; nobody reads it
+// but the log.
 constexpr std::array<ErrorMapping, 11> kMappings = {{
     {ErrorCode::kInvalidArgument, 400, "invalid_request_error", "", 3},
     {ErrorCode::kUnauthenticated, 401, "authentication_error", "invalid_api_key", 16},

@@ -12,8 +12,8 @@
 
 namespace krait::server {
 
-/// The events of one request on their way from the workers to one reader. Unbounded by design: max_tokens bounds it, and a reader that
-/// stops reading is cut off by its front end.
+/// The events of one request on their way from the workers to one reader. Unbounded by design: max_tokens bounds it,
+/// and a reader that stops reading is cut off by its front end.
 class EventQueue {
  public:
   void push(GenerationEvent event);
@@ -28,11 +28,13 @@ class EventQueue {
   std::condition_variable ready_;
   std::deque<GenerationEvent> events_;
   bool closed_ = false;  ///< the last event was pushed: later ones are dropped
-  std::mutex listener_mutex_;  ///< held while the listener runs, so that a replaced one is never running; taken without mutex_
+  std::mutex
+      listener_mutex_;  ///< held while the listener runs, so that a replaced one is never running; taken without mutex_
   std::function<void()> listener_;
 };
 
-/// A reader's hold on one request. Letting go of it aborts the request, wherever it is: waiting, being encoded, or running.
+/// A reader's hold on one request. Letting go of it aborts the request, wherever it is: waiting, being encoded, or
+/// running.
 class Generation {
  public:
   Generation(std::string id, std::string model, std::shared_ptr<EventQueue> events, std::function<void()> cancel);
@@ -47,8 +49,9 @@ class Generation {
   std::optional<GenerationEvent> try_pop() { return events_->try_pop(); }
   /// Waits for the next event. Never returns after the last event has been taken: do not call it then.
   GenerationEvent pop() { return events_->pop(); }
-  /// Called on a worker's thread after every event, and at once when events wait; may take events, must not block and must not let go
-  /// of this Generation. Replaces the last one; after a call with an empty function the old one is not running and never will.
+  /// Called on a worker's thread after every event, and at once when events wait; may take events, must not block and
+  /// must not let go of this Generation. Replaces the last one; after a call with an empty function the old one is not
+  /// running and never will.
   void set_listener(std::function<void()> listener) { events_->set_listener(std::move(listener)); }
   /// Aborts; events that are under way may still arrive. Harmless after the end.
   void cancel();

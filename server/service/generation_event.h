@@ -11,7 +11,8 @@
 
 namespace krait::server {
 
-/// One candidate of a position: the bytes that it would add to the text (special tokens are spelt out), which may be half a character.
+/// One candidate of a position: the bytes that it would add to the text (special tokens are spelt out), which may be
+/// half a character.
 struct CandidateToken {
   std::int32_t id = 0;
   std::string bytes;
@@ -25,13 +26,14 @@ struct OutputToken {
   std::int64_t text_offset = 0;  ///< where its text begins in the answer, in characters
 };
 
-/// The request is admitted: everything that could be wrong with it has been checked. Always the first event, unless it is an Error.
+/// The request is admitted: everything that could be wrong with it has been checked. Always the first event, unless it
+/// is an Error.
 struct Started {
   std::int64_t prompt_tokens = 0;  ///< of all prompts
 };
 
-/// A piece of one choice. Text is valid UTF-8. A token appears once all of its text has, so it may lag behind its computation; `text` may
-/// be empty and so may `tokens`.
+/// A piece of one choice. Text is valid UTF-8. A token appears once all of its text has, so it may lag behind its
+/// computation; `text` may be empty and so may `tokens`.
 struct Delta {
   int index = 0;
   std::string text;
@@ -47,7 +49,7 @@ struct ChoiceFinished {
 };
 
 struct Usage {
-  std::int64_t prompt_tokens = 0;      ///< each prompt once, however many choices it has
+  std::int64_t prompt_tokens = 0;  ///< each prompt once, however many choices it has
   std::int64_t cached_tokens = 0;
   std::int64_t completion_tokens = 0;  ///< the tokens of stop strings included
 };

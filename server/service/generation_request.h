@@ -40,8 +40,8 @@ struct SamplingOptions {
   std::optional<std::int64_t> logprobs;
 };
 
-/// The one request of all front ends: HTTP, gRPC and the command line fill it and call `Service::generate`. It has every field that is
-/// coming; one that is not served yet is refused by name when it is set (see `validation.h`).
+/// The one request of all front ends: HTTP, gRPC and the command line fill it and call `Service::generate`. It has
+/// every field that is coming; one that is not served yet is refused by name when it is set (see `validation.h`).
 struct GenerationRequest {
   std::string id;     ///< empty: the service makes one
   std::string model;  ///< empty: the only model, or the first
@@ -63,9 +63,9 @@ struct GenerationRequest {
   std::string session;
   std::string adapter;
   bool echo = false;
-  nlohmann::json constraint;  ///< null: none
+  nlohmann::json constraint;     ///< null: none
   std::string constraint_field;  ///< the field that the constraint came from, for the message
-  nlohmann::json tools;       ///< null or empty: none
+  nlohmann::json tools;          ///< null or empty: none
 };
 
 }  // namespace krait::server

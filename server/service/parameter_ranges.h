@@ -7,8 +7,8 @@
 
 namespace krait::server {
 
-/// The valid values of one numeric field. One table, from which come both the check and the words of the error, so that a wrong type
-/// (found at an edge) and a wrong value (found in the service) say the same about what is valid.
+/// The valid values of one numeric field. One table, from which come both the check and the words of the error, so that
+/// a wrong type (found at an edge) and a wrong value (found in the service) say the same about what is valid.
 struct ParameterRange {
   std::string_view name;
   bool integer;

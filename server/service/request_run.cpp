@@ -39,9 +39,10 @@ void RequestRun::prepare() {
 
 Result<std::vector<std::int32_t>> RequestRun::encode_chat() const {
   if (!model_.render_chat) {
-    return Error{.code = ErrorCode::kInvalidArgument,
-                 .message = "the model " + model_.name + " has no chat template; use /v1/completions or --chat-template",
-                 .field = "messages"};
+    return Error{
+        .code = ErrorCode::kInvalidArgument,
+        .message = "the model " + model_.name + " has no chat template; use /v1/completions or --chat-template",
+        .field = "messages"};
   }
   if (model_.tokenizer == nullptr) return no_tokenizer("messages");
   const ChatInput& chat = *request_.chat;
@@ -116,7 +117,8 @@ Status RequestRun::submit_choice(const std::vector<std::int32_t>& prompt, int ma
 }
 
 void RequestRun::listen(Choice& choice) {
-  // The stream belongs to the engine for as long as the sequence runs; it must not keep the run alive after its reader has left.
+  // The stream belongs to the engine for as long as the sequence runs; it must not keep the run alive after its reader
+  // has left.
   choice.stream->set_listener([weak = weak_from_this(), &choice] {
     const auto self = weak.lock();
     if (self == nullptr || choice.wakeups.fetch_add(1) != 0) return;
@@ -148,7 +150,8 @@ void RequestRun::handle(Choice& choice, TokenEvent event) {
   if (!delta.text.empty() || !delta.tokens.empty()) events_->push(std::move(delta));
   if (stopped) {
     model_.engine->abort(choice.id, FinishReason::kStop);
-    return finish_choice(choice, {.index = choice.index, .stop_string = choice.assembler.stop_string(), .stop_token = {}});
+    return finish_choice(choice,
+                         {.index = choice.index, .stop_string = choice.assembler.stop_string(), .stop_token = {}});
   }
   if (ended) {
     return finish_choice(
@@ -177,8 +180,10 @@ void RequestRun::finish_choice(Choice& choice, ChoiceFinished finished) {
 void RequestRun::observe_tokens(Choice& choice, int tokens) {
   const auto now = std::chrono::steady_clock::now();
   if (observer_ != nullptr) {
-    if (choice.assembler.tokens() == 0) observer_->on_first_token(model_.name, now - arrival_);
-    else observer_->on_next_tokens(model_.name, now - choice.last_event, tokens);
+    if (choice.assembler.tokens() == 0)
+      observer_->on_first_token(model_.name, now - arrival_);
+    else
+      observer_->on_next_tokens(model_.name, now - choice.last_event, tokens);
   }
   choice.last_event = now;
 }

@@ -17,9 +17,9 @@
 
 namespace krait::server {
 
-/// One request from admission to its last event: encodes its prompts, submits one engine request a choice, and turns their token events
-/// into generation events. Lives as long as its reader's Generation and its queued jobs; the engine's streams hold it weakly, so that a
-/// reader who leaves ends it.
+/// One request from admission to its last event: encodes its prompts, submits one engine request a choice, and turns
+/// their token events into generation events. Lives as long as its reader's Generation and its queued jobs; the
+/// engine's streams hold it weakly, so that a reader who leaves ends it.
 class RequestRun : public std::enable_shared_from_this<RequestRun> {
  public:
   RequestRun(GenerationRequest request, ServedModel model, WorkerPool& workers, ServiceObserver* observer);

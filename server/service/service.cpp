@@ -62,7 +62,8 @@ std::unique_ptr<Generation> Service::generate(GenerationRequest request) {
   Result<ServedModel> model = find_model(request.model);
   if (!model.ok()) return refused(request, std::move(model).error());
   if (Status status = check_ready(*model); !status.ok()) return refused(request, std::move(status).error());
-  if (Status status = validate(request, model->limits); !status.ok()) return refused(request, std::move(status).error());
+  if (Status status = validate(request, model->limits); !status.ok())
+    return refused(request, std::move(status).error());
 
   std::string id = request.id;
   std::string name = model->name;

@@ -13,7 +13,8 @@
 
 namespace krait::server {
 
-/// Maps a model's name to its engine and serves requests. What HTTP, gRPC and the command line call; knows none of them. Thread-safe.
+/// Maps a model's name to its engine and serves requests. What HTTP, gRPC and the command line call; knows none of
+/// them. Thread-safe.
 class Service {
  public:
   explicit Service(int worker_threads = 2, ServiceObserver* observer = nullptr);

@@ -7,14 +7,15 @@
 
 namespace krait::server {
 
-/// Finds stop strings in a text that comes in pieces. Never lets out a byte that may still turn out to belong to a stop string; holds
-/// back only the longest suffix that may begin one. What it finds does not depend on how the text is cut: the string that ends first
-/// wins, and of those that end together the longest.
+/// Finds stop strings in a text that comes in pieces. Never lets out a byte that may still turn out to belong to a stop
+/// string; holds back only the longest suffix that may begin one. What it finds does not depend on how the text is cut:
+/// the string that ends first wins, and of those that end together the longest.
 class StopMatcher {
  public:
   explicit StopMatcher(std::vector<std::string> stop_strings);
 
-  /// The text that is now safe to show. After a match it is what lies before the stop string, and further calls return nothing.
+  /// The text that is now safe to show. After a match it is what lies before the stop string, and further calls return
+  /// nothing.
   std::string push(std::string_view text);
   /// What was held back, at the end of a text without a match.
   std::string flush();

@@ -5,7 +5,8 @@
 namespace krait::server {
 namespace {
 
-/// Bytes of the character that starts at `at`, 0 when it is not a valid one (the table of well-formed sequences in Unicode, chapter 3).
+/// Bytes of the character that starts at `at`, 0 when it is not a valid one (the table of well-formed sequences in
+/// Unicode, chapter 3).
 std::size_t character_length(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t offset) -> unsigned {
     return at + offset < text.size() ? static_cast<std::uint8_t>(text[at + offset]) : 0U;

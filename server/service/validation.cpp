@@ -133,7 +133,8 @@ Status validate(const GenerationRequest& request, const ModelLimits& limits) {
 
 Result<int> resolve_max_tokens(const GenerationRequest& request, std::int64_t prompt_tokens,
                                const ModelLimits& limits) {
-  const std::string context = "This model's maximum context length is " + std::to_string(limits.max_model_len) + " tokens; ";
+  const std::string context =
+      "This model's maximum context length is " + std::to_string(limits.max_model_len) + " tokens; ";
   const std::string field = request.chat.has_value() ? "messages" : "prompt";
   const std::int64_t room = limits.max_model_len - prompt_tokens;
   if (room < 1) {
@@ -143,8 +144,9 @@ Result<int> resolve_max_tokens(const GenerationRequest& request, std::int64_t pr
   std::int64_t wanted = request.chat.has_value() ? room : std::min<std::int64_t>(kDefaultCompletionTokens, room);
   if (request.sampling.max_tokens.has_value()) wanted = *request.sampling.max_tokens;
   if (wanted > room) {
-    return invalid("max_tokens", context + "the prompt has " + std::to_string(prompt_tokens) + " and max_tokens asks for " +
-                                     std::to_string(wanted) + " more, " + std::to_string(prompt_tokens + wanted) +
+    return invalid("max_tokens", context + "the prompt has " + std::to_string(prompt_tokens) +
+                                     " and max_tokens asks for " + std::to_string(wanted) + " more, " +
+                                     std::to_string(prompt_tokens + wanted) +
                                      " together. Shorten the prompt or lower max_tokens.");
   }
   if (const std::int64_t least = request.sampling.min_tokens.value_or(0); least > wanted) {

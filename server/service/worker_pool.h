@@ -9,8 +9,9 @@
 
 namespace krait::server {
 
-/// A few threads that render templates, encode prompts and detokenise answers: work that is too long for the engine's thread and for the
-/// network's. Jobs must not block. They run in any order; who needs an order makes its own (see `Choice`).
+/// A few threads that render templates, encode prompts and detokenise answers: work that is too long for the engine's
+/// thread and for the network's. Jobs must not block. They run in any order; who needs an order makes its own (see
+/// `Choice`).
 class WorkerPool {
  public:
   explicit WorkerPool(int threads);

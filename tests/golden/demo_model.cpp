@@ -6,7 +6,8 @@
 namespace krait::test {
 
 std::vector<DemoCase> demo_cases() {
-  const auto golden = nlohmann::json::parse(std::ifstream(std::string(KRAIT_SOURCE_DIR) + "/demo/aesop/goldens/golden.json"));
+  const auto golden =
+      nlohmann::json::parse(std::ifstream(std::string(KRAIT_SOURCE_DIR) + "/demo/aesop/goldens/golden.json"));
   std::vector<DemoCase> cases;
   for (const auto& item : golden.at("cases")) {
     cases.push_back({.prompt = item.at("prompt_ids").get<std::vector<std::int32_t>>(),
@@ -26,8 +27,8 @@ LoadOptions demo_options() {
   return options;
 }
 
-EngineRequest demo_request(const std::string& id, const std::vector<std::int32_t>& prompt, int max_tokens, float temperature,
-                           std::uint64_t seed) {
+EngineRequest demo_request(const std::string& id, const std::vector<std::int32_t>& prompt, int max_tokens,
+                           float temperature, std::uint64_t seed) {
   EngineRequest request;
   request.id = id;
   request.prompt = prompt;

@@ -21,7 +21,8 @@ std::vector<EngineRequest> mixed_requests() {
     if (i % 3 == 2) {
       // A long prompt: the case's own answer belongs to it.
       prompt.insert(prompt.end(), one.ids.begin(), one.ids.end() - 1);
-      prompt.insert(prompt.end(), cases[(i + 1) % cases.size()].prompt.begin(), cases[(i + 1) % cases.size()].prompt.end());
+      prompt.insert(prompt.end(), cases[(i + 1) % cases.size()].prompt.begin(),
+                    cases[(i + 1) % cases.size()].prompt.end());
     }
     requests.push_back(demo_request("request-" + std::to_string(i), prompt, 10 + static_cast<int>(i * 13 % 40),
                                     i % 2 == 0 ? 0.0F : 1.2F, 1000 + i));
@@ -40,7 +41,8 @@ void check_goldens(const LoadOptions& options, double least_margin, double step_
   std::size_t compared = 0;
   for (const DemoCase& one : demo_cases()) {
     if (one.min_margin < least_margin) continue;
-    EngineRequest request = demo_request("golden-" + std::to_string(compared), one.prompt, static_cast<int>(one.ids.size()));
+    EngineRequest request =
+        demo_request("golden-" + std::to_string(compared), one.prompt, static_cast<int>(one.ids.size()));
     const Answer answer = read_all(*serving->engine().submit(request).value());
     const std::size_t steps = steps_to_compare(one, step_margin);
     CAPTURE(compared, steps, one.prompt.size());

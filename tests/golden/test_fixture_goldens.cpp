@@ -9,9 +9,9 @@ using namespace krait::test;
 
 namespace {
 
-const char* const kFixtures[] = {"tests/golden/models/granitemoehybrid_dense", "tests/golden/models/granitemoehybrid_moe",
-                                 "tests/golden/models/mamba2", "tests/golden/models/mamba2_dtlimit",
-                                 "tests/golden/models/llama"};
+const char* const kFixtures[] = {"tests/golden/models/granitemoehybrid_dense",
+                                 "tests/golden/models/granitemoehybrid_moe", "tests/golden/models/mamba2",
+                                 "tests/golden/models/mamba2_dtlimit", "tests/golden/models/llama"};
 
 float largest_difference(const Row& found, const Row& expected) {
   REQUIRE(found.size() == expected.size());

@@ -60,7 +60,8 @@ TEST_CASE("a prompt cut anywhere, or decoded token by token, gives the same logi
         Sequence cut = model.start();
         std::vector<Row> rows;
         for (std::size_t at = 0; at < ids.size(); at += budget) {
-          for (Row& row : model.run(cut, slice(ids, at, std::min(budget, ids.size() - at)))) rows.push_back(std::move(row));
+          for (Row& row : model.run(cut, slice(ids, at, std::min(budget, ids.size() - at))))
+            rows.push_back(std::move(row));
         }
         REQUIRE(rows == expected);
         REQUIRE(model.state(cut) == model.state(whole));

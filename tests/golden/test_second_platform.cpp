@@ -45,9 +45,10 @@ class PlainMamba2Backend final : public Mamba2RecurrentBackend {
                                 .state = state,
                                 .out = xbc});
     for (std::size_t i = 0; i < batch.state_read.size(); ++i) {
-      auto* to = reinterpret_cast<float*>(state.recurrent + static_cast<std::size_t>(batch.state_write[i]) * state.slot_stride);
-      const std::size_t bytes =
-          sizeof(float) * static_cast<std::size_t>(parameters.intermediate_size()) * static_cast<std::size_t>(parameters.state_size);
+      auto* to = reinterpret_cast<float*>(state.recurrent +
+                                          static_cast<std::size_t>(batch.state_write[i]) * state.slot_stride);
+      const std::size_t bytes = sizeof(float) * static_cast<std::size_t>(parameters.intermediate_size()) *
+                                static_cast<std::size_t>(parameters.state_size);
       const auto* from = state.recurrent + static_cast<std::size_t>(batch.state_read[i]) * state.slot_stride;
       if (batch.has_initial_state[i] == 0) {
         std::memset(to, 0, bytes);
@@ -84,7 +85,8 @@ class SecondPlatform final : public CpuPlatform {
  public:
   SecondPlatform() : CpuPlatform(CpuOptions{.threads = 2}) {}
   [[nodiscard]] std::string_view name() const override { return "second"; }
-  [[nodiscard]] MambaBackendOpinion mamba_backend(std::string_view type, std::optional<std::string_view>) const override {
+  [[nodiscard]] MambaBackendOpinion mamba_backend(std::string_view type,
+                                                  std::optional<std::string_view>) const override {
     if (type != mamba_types::kMamba2) return {};
     return {.kind = MambaBackendOpinion::Kind::kBackend, .backend = "plain_mamba2", .reason = {}};
   }

@@ -75,7 +75,8 @@ std::vector<std::byte> TinyModel::state(const Sequence& sequence) const {
   std::vector<std::byte> bytes;
   if (pools_->slots() == nullptr) return bytes;
   bytes.resize(pools_->layout().slot_bytes);
-  std::memcpy(bytes.data(), pools_->slots()->base() + static_cast<std::size_t>(sequence.slot) * bytes.size(), bytes.size());
+  std::memcpy(bytes.data(), pools_->slots()->base() + static_cast<std::size_t>(sequence.slot) * bytes.size(),
+              bytes.size());
   return bytes;
 }
 

@@ -25,7 +25,7 @@ struct TableMachine {
   }
   test::Bench bench() {
     return {ops, [this](const WeightSource& source, const PackScheme& scheme) {
-              return pack_weight(source, scheme, {}, pairs);
+              return pack_weight(source, scheme, {}, pairs, pool);
             }};
   }
 };

@@ -11,7 +11,8 @@ namespace krait {
 struct AttentionMetadata : LayerMetadata {
   const BatchLayout* batch = nullptr;
   const BlockTable* block_table = nullptr;
-  /// [T] page * block_size + offset of every new token; -1 for a replayed token, whose K and V are in a shared page already.
+  /// [T] page * block_size + offset of every new token; -1 for a replayed token, whose K and V are in a shared page
+  /// already.
   std::vector<std::int64_t> slot_mapping;
 };
 

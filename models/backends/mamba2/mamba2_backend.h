@@ -31,11 +31,13 @@ struct Mamba2Activations {
   TensorView y;    ///< [tokens, heads * head_dim] out
 };
 
-/// Convolution and scan of the Mamba-2 mixer; projections and norms are the layer's. Both read state_read and write state_write.
+/// Convolution and scan of the Mamba-2 mixer; projections and norms are the layer's. Both read state_read and write
+/// state_write.
 class Mamba2Backend : public MambaBackend {
  public:
-  virtual void prefill(const BackendContext& context, const Mamba2Metadata& metadata, const Mamba2Parameters& parameters,
-                       const StateCacheView& state, const Mamba2Activations& activations) const = 0;
+  virtual void prefill(const BackendContext& context, const Mamba2Metadata& metadata,
+                       const Mamba2Parameters& parameters, const StateCacheView& state,
+                       const Mamba2Activations& activations) const = 0;
   virtual void decode(const BackendContext& context, const Mamba2Metadata& metadata, const Mamba2Parameters& parameters,
                       const StateCacheView& state, const Mamba2Activations& activations) const = 0;
 };

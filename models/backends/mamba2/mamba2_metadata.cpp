@@ -10,7 +10,8 @@ namespace krait {
 namespace {
 
 /// The chunk of prefill `prefill` whose last token ends at absolute position `position`.
-std::int32_t chunk_ending_at(const Mamba2Metadata& metadata, int prefill, std::int32_t computed, std::int32_t position) {
+std::int32_t chunk_ending_at(const Mamba2Metadata& metadata, int prefill, std::int32_t computed,
+                             std::int32_t position) {
   const std::int32_t end = metadata.query_start_loc_p[static_cast<std::size_t>(prefill)] + position - computed;
   const auto& borders = metadata.cu_chunk_seqlen_p;
   const auto found = std::lower_bound(borders.begin() + 1, borders.end(), end);

@@ -48,8 +48,10 @@ const BackendCapabilities& Mamba2RecurrentBackend::capabilities() const {
 
 std::unique_ptr<MetadataBuilder> Mamba2RecurrentBackend::make_metadata_builder(const CacheGroup& group) const {
   if (group.chunk_size < 1) {
-    throw StartupError("the model's config.json gives no chunk size (`mamba_chunk_size` or `chunk_size`) for its Mamba-2 "
-                       "layers; layer '" + group.layer_names.front() + "' needs one");
+    throw StartupError(
+        "the model's config.json gives no chunk size (`mamba_chunk_size` or `chunk_size`) for its Mamba-2 "
+        "layers; layer '" +
+        group.layer_names.front() + "' needs one");
   }
   return std::make_unique<Mamba2MetadataBuilder>(group.chunk_size);
 }

@@ -76,16 +76,17 @@ Value get_item(const Value& object, const Value& key) {
   const Sequence* sequence = object.sequence();
   const bool indexable = object.string() != nullptr || (sequence != nullptr && is_indexable(*sequence));
   if (indexable && key.is_number() && !key.is_float()) return get_element(object, key.integer());
-  if (key.string() != nullptr) return object.dict() != nullptr && !find_method(object, *key.string())
-                                          ? missing(object, *key.string())
-                                          : get_attribute(object, *key.string());
+  if (key.string() != nullptr)
+    return object.dict() != nullptr && !find_method(object, *key.string()) ? missing(object, *key.string())
+                                                                           : get_attribute(object, *key.string());
   return Value::undefined("'" + std::string(type_name(object)) + " object' has no such item");
 }
 
 Value get_slice(RenderContext& context, const Value& object, const SliceBounds& bounds) {
   require_defined(object);
   const Sequence* sequence = object.sequence();
-  const bool is_list = sequence != nullptr && (sequence->kind == SequenceKind::kList || sequence->kind == SequenceKind::kTuple);
+  const bool is_list =
+      sequence != nullptr && (sequence->kind == SequenceKind::kList || sequence->kind == SequenceKind::kTuple);
   if (object.string() == nullptr && !is_list) {
     render_error("'" + std::string(type_name(object)) + "' object cannot be sliced");
   }

@@ -25,11 +25,12 @@ Value find_function(const std::string& name);
 
 /// Whether any type has a method of that name that can be called here, or that the sandbox refuses when it is called.
 bool is_method_name(std::string_view name);
-/// The method of this value's type, bound to it. Undefined, with the reason, for one that the sandbox refuses; nullopt where Python
-/// has none; an error where Python has one that is not implemented here.
+/// The method of this value's type, bound to it. Undefined, with the reason, for one that the sandbox refuses; nullopt
+/// where Python has none; an error where Python has one that is not implemented here.
 std::optional<Value> find_method(const Value& object, std::string_view name);
 
-/// Reads the arguments of a builtin: by position or by name, each at most once. Fails like a Python function with that signature.
+/// Reads the arguments of a builtin: by position or by name, each at most once. Fails like a Python function with that
+/// signature.
 class Parameters {
  public:
   Parameters(std::string_view function, const CallArguments& arguments, std::initializer_list<std::string_view> names);

@@ -14,7 +14,8 @@ std::string take_comparison(TokenStream& stream) {
     return {};
   }
   if (stream.accept_name("in")) return "in";
-  const bool not_in = stream.is_name("not") && stream.peek_next().kind == TokenKind::kName && stream.peek_next().text == "in";
+  const bool not_in =
+      stream.is_name("not") && stream.peek_next().kind == TokenKind::kName && stream.peek_next().text == "in";
   if (!not_in) return {};
   stream.take();
   stream.take();
@@ -112,7 +113,8 @@ ExpressionPtr ExpressionParser::parse_concatenation() {
 
 ExpressionPtr ExpressionParser::parse_product() {
   ExpressionPtr node = parse_power();
-  while (stream_.is_operator("*") || stream_.is_operator("/") || stream_.is_operator("//") || stream_.is_operator("%")) {
+  while (stream_.is_operator("*") || stream_.is_operator("/") || stream_.is_operator("//") ||
+         stream_.is_operator("%")) {
     const Token op = stream_.take();
     stream_.count_operator();
     node = make_binary(op.line, op.text, std::move(node), parse_power());
@@ -180,14 +182,16 @@ ExpressionPtr ExpressionParser::parse_literal() {
     stream_.take();
     std::int64_t value = 0;
     const auto parsed = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
-    if (parsed.ec != std::errc()) throw TemplateError(Failure::kUnsupported, "an integer above 64 bits is not supported", token.line);
+    if (parsed.ec != std::errc())
+      throw TemplateError(Failure::kUnsupported, "an integer above 64 bits is not supported", token.line);
     return make_constant(token.line, value);
   }
   if (token.kind != TokenKind::kFloat) stream_.unexpected("an expression");
   stream_.take();
   double value = 0.0;
   const auto parsed = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
-  if (parsed.ec != std::errc()) throw TemplateError(Failure::kUnsupported, "the number '" + token.text + "' is not supported", token.line);
+  if (parsed.ec != std::errc())
+    throw TemplateError(Failure::kUnsupported, "the number '" + token.text + "' is not supported", token.line);
   return make_constant(token.line, value);
 }
 

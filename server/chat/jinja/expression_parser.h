@@ -7,7 +7,8 @@
 
 namespace krait::server::jinja {
 
-/// Parses expressions, with the precedence of Jinja's own parser. What is not implemented fails here, with its name and line.
+/// Parses expressions, with the precedence of Jinja's own parser. What is not implemented fails here, with its name and
+/// line.
 class ExpressionParser {
  public:
   explicit ExpressionParser(TokenStream& stream) : stream_(stream) {}

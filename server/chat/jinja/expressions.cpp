@@ -34,7 +34,8 @@ CallArguments ArgumentNodes::evaluate(RenderContext& context) const {
   CallArguments arguments{.positional = evaluate_all(positional, context), .named = {}};
   for (const auto& [name, node] : named) arguments.named.emplace_back(name, node->evaluate(context));
   if (spread) {
-    for (Value& value : iterate(require_defined(spread->evaluate(context)))) arguments.positional.push_back(std::move(value));
+    for (Value& value : iterate(require_defined(spread->evaluate(context))))
+      arguments.positional.push_back(std::move(value));
   }
   if (named_spread) {
     const Value values = named_spread->evaluate(context);
@@ -107,8 +108,8 @@ ExpressionPtr make_unary(int line, char op, ExpressionPtr operand) {
 }
 
 ExpressionPtr make_binary(int line, const std::string& op, ExpressionPtr left, ExpressionPtr right) {
-  return make(line, [apply = find_operator(op), left = share(std::move(left)), right = share(std::move(right))](
-                        RenderContext& context) {
+  return make(line, [apply = find_operator(op), left = share(std::move(left)),
+                     right = share(std::move(right))](RenderContext& context) {
     const Value first = left->evaluate(context);
     return apply(context, first, right->evaluate(context));
   });
@@ -168,17 +169,19 @@ ExpressionPtr make_conditional(int line, ExpressionPtr condition, ExpressionPtr 
 }
 
 ExpressionPtr make_call(int line, ExpressionPtr callee, ArgumentNodes arguments) {
-  return make(line, [callee = share(std::move(callee)), arguments = share(std::move(arguments))](RenderContext& context) {
-    const Value function = callee->evaluate(context);
-    require_defined(function);
-    if (function.callable() == nullptr) render_error("'" + std::string(type_name(function)) + "' object is not callable");
-    return function.callable()->call(context, arguments->evaluate(context));
-  });
+  return make(line,
+              [callee = share(std::move(callee)), arguments = share(std::move(arguments))](RenderContext& context) {
+                const Value function = callee->evaluate(context);
+                require_defined(function);
+                if (function.callable() == nullptr)
+                  render_error("'" + std::string(type_name(function)) + "' object is not callable");
+                return function.callable()->call(context, arguments->evaluate(context));
+              });
 }
 
 ExpressionPtr make_filter(int line, Filter filter, ExpressionPtr subject, ArgumentNodes arguments) {
-  return make(line, [filter, subject = share(std::move(subject)), arguments = share(std::move(arguments))](
-                        RenderContext& context) {
+  return make(line, [filter, subject = share(std::move(subject)),
+                     arguments = share(std::move(arguments))](RenderContext& context) {
     const Value value = subject->evaluate(context);
     if (value.is_markup() && !takes_markup(filter)) render_error("this filter is not supported for text marked safe");
     return filter(context, value, arguments->evaluate(context));
@@ -186,8 +189,8 @@ ExpressionPtr make_filter(int line, Filter filter, ExpressionPtr subject, Argume
 }
 
 ExpressionPtr make_test(int line, Test test, ExpressionPtr subject, ArgumentNodes arguments) {
-  return make(line, [test, subject = share(std::move(subject)), arguments = share(std::move(arguments))](
-                        RenderContext& context) {
+  return make(line, [test, subject = share(std::move(subject)),
+                     arguments = share(std::move(arguments))](RenderContext& context) {
     const Value value = subject->evaluate(context);
     return Value(test(context, value, arguments->evaluate(context)));
   });

@@ -46,8 +46,8 @@ Value title(RenderContext& context, const Value& subject, const CallArguments& a
   bool at_start = true;
   const std::string text = text_of(context, subject);
   for (const std::string_view character : characters(text)) {
-    const bool separator = std::string_view("-({[<").find(character) != std::string_view::npos ||
-                           strip(character, Side::kBoth).empty();
+    const bool separator =
+        std::string_view("-({[<").find(character) != std::string_view::npos || strip(character, Side::kBoth).empty();
     result += at_start ? to_upper(character) : to_lower(character);
     at_start = separator;
   }
@@ -138,7 +138,8 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
   text = strip(text, Side::kBoth);
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
-  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+  if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string_view::npos)
+    return std::nullopt;
   const std::int64_t value = std::stoll(std::string(text));
   return negative ? -value : value;
 }
@@ -193,7 +194,8 @@ Value round_filter(RenderContext& /*context*/, const Value& subject, const CallA
   if (!subject.is_number()) render_error("round() needs a number");
   const std::int64_t precision = parameters.integer(0, 0);
   const std::string method = parameters.text(1, "common");
-  if (precision < 0 || precision > 15) render_error("round() to " + std::to_string(precision) + " digits is not supported");
+  if (precision < 0 || precision > 15)
+    render_error("round() to " + std::to_string(precision) + " digits is not supported");
   const double scale = std::pow(10.0, static_cast<double>(precision));
   if (method == "ceil") return std::ceil(subject.number() * scale) / scale;
   if (method == "floor") return std::floor(subject.number() * scale) / scale;
@@ -226,15 +228,31 @@ Value indent(RenderContext& context, const Value& subject, const CallArguments& 
 }  // namespace
 
 bool takes_markup(Filter filter) {
-  return filter == &safe || filter == &escape || filter == &tojson || filter == &length_filter || filter == &default_filter;
+  return filter == &safe || filter == &escape || filter == &tojson || filter == &length_filter ||
+         filter == &default_filter;
 }
 
 Filter find_filter(std::string_view name) {
-  static const std::unordered_map<std::string_view, Filter> filters = {
-      {"trim", &trim},          {"upper", &upper},     {"lower", &lower},          {"title", &title},
-      {"string", &string},      {"replace", &replace}, {"length", &length_filter}, {"count", &length_filter},
-      {"default", &default_filter}, {"d", &default_filter}, {"tojson", &tojson},   {"int", &int_filter},
-      {"float", &float_filter}, {"abs", &abs_filter},  {"indent", &indent},        {"capitalize", &capitalize}, {"safe", &safe}, {"e", &escape}, {"escape", &escape}, {"round", &round_filter}};
+  static const std::unordered_map<std::string_view, Filter> filters = {{"trim", &trim},
+                                                                       {"upper", &upper},
+                                                                       {"lower", &lower},
+                                                                       {"title", &title},
+                                                                       {"string", &string},
+                                                                       {"replace", &replace},
+                                                                       {"length", &length_filter},
+                                                                       {"count", &length_filter},
+                                                                       {"default", &default_filter},
+                                                                       {"d", &default_filter},
+                                                                       {"tojson", &tojson},
+                                                                       {"int", &int_filter},
+                                                                       {"float", &float_filter},
+                                                                       {"abs", &abs_filter},
+                                                                       {"indent", &indent},
+                                                                       {"capitalize", &capitalize},
+                                                                       {"safe", &safe},
+                                                                       {"e", &escape},
+                                                                       {"escape", &escape},
+                                                                       {"round", &round_filter}};
   const auto found = filters.find(name);
   return found == filters.end() ? find_list_filter(name) : found->second;
 }

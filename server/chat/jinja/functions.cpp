@@ -24,12 +24,14 @@ class BuiltinFunction : public Callable {
   Function function_;
 };
 
-/// How many numbers lie from `begin` on before `end`, `step` apart. Unsigned, because the distance may exceed the signed range.
+/// How many numbers lie from `begin` on before `end`, `step` apart. Unsigned, because the distance may exceed the
+/// signed range.
 std::uint64_t range_size(std::int64_t begin, std::int64_t end, std::int64_t step) {
   if (step > 0 ? begin >= end : begin <= end) return 0;
   const auto low = static_cast<std::uint64_t>(step > 0 ? begin : end);
   const auto high = static_cast<std::uint64_t>(step > 0 ? end : begin);
-  const std::uint64_t stride = step > 0 ? static_cast<std::uint64_t>(step) : std::uint64_t{0} - static_cast<std::uint64_t>(step);
+  const std::uint64_t stride =
+      step > 0 ? static_cast<std::uint64_t>(step) : std::uint64_t{0} - static_cast<std::uint64_t>(step);
   return (high - low - 1) / stride + 1;
 }
 

@@ -19,7 +19,8 @@ class JsonWriter {
       write_string(*value.string());
     } else if (value.dict() != nullptr) {
       write_dict(*value.dict());
-    } else if (sequence != nullptr && (sequence->kind == SequenceKind::kList || sequence->kind == SequenceKind::kTuple)) {
+    } else if (sequence != nullptr &&
+               (sequence->kind == SequenceKind::kList || sequence->kind == SequenceKind::kTuple)) {
       write_list(*sequence);
     } else {
       out_ += scalar(value);
@@ -64,7 +65,8 @@ class JsonWriter {
     std::vector<const std::pair<Value, Value>*> items;
     for (const auto& item : dict.items) items.push_back(&item);
     if (style_.sort_keys) {
-      std::stable_sort(items.begin(), items.end(), [](const auto* a, const auto* b) { return less(a->first, b->first); });
+      std::stable_sort(items.begin(), items.end(),
+                       [](const auto* a, const auto* b) { return less(a->first, b->first); });
     }
     out_.push_back('{');
     ++level_;

@@ -76,7 +76,8 @@ class Lexer {
       const std::size_t newline = data.rfind('\n');
       const std::size_t line_begin = newline == std::string_view::npos ? 0 : newline + 1;
       const bool whole_line = line_begin > 0 || at_line_start_;
-      if (whole_line && strip(data.substr(line_begin), Side::kRight).empty()) return std::string(data.substr(0, line_begin));
+      if (whole_line && strip(data.substr(line_begin), Side::kRight).empty())
+        return std::string(data.substr(0, line_begin));
     }
     return std::string(data);
   }

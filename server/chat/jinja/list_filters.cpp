@@ -36,8 +36,10 @@ Value attribute_of(const Value& item, const Value& attribute) {
   if (attribute.string() == nullptr) render_error("an attribute is named by a string or an int");
   Value value = item;
   for (const std::string_view part : split(*attribute.string(), ".", -1, Side::kLeft)) {
-    const bool position = !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == std::string_view::npos;
-    value = position ? get_item(value, Value(std::int64_t{std::stoll(std::string(part))})) : get_item(value, Value(part));
+    const bool position =
+        !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == std::string_view::npos;
+    value =
+        position ? get_item(value, Value(std::int64_t{std::stoll(std::string(part))})) : get_item(value, Value(part));
   }
   return value;
 }
@@ -49,7 +51,8 @@ Value join(RenderContext& context, const Value& subject, const CallArguments& ar
   std::string text;
   bool follows = false;
   for (const Value& item : items_of(context, subject)) {
-    const std::string piece = to_text(attribute != nullptr && !attribute->is_none() ? attribute_of(item, *attribute) : item);
+    const std::string piece =
+        to_text(attribute != nullptr && !attribute->is_none() ? attribute_of(item, *attribute) : item);
     context.charge(separator.size() + piece.size());
     if (follows) text += separator;
     text += piece;
@@ -70,7 +73,8 @@ Value items_filter(RenderContext& context, const Value& subject, const CallArgum
   std::vector<Value> pairs;
   if (subject.dict() != nullptr) {
     context.charge(subject.dict()->items.size() * 4 * sizeof(Value));
-    for (const auto& [key, value] : subject.dict()->items) pairs.push_back(make_sequence(SequenceKind::kTuple, {key, value}));
+    for (const auto& [key, value] : subject.dict()->items)
+      pairs.push_back(make_sequence(SequenceKind::kTuple, {key, value}));
   }
   return make_sequence(SequenceKind::kGenerator, std::move(pairs));
 }
@@ -123,7 +127,8 @@ Value map(RenderContext& context, const Value& subject, const CallArguments& arg
 }
 
 /// select, reject, selectattr and rejectattr: the items that a test, or plain truth, is `wanted` for.
-Value choose(RenderContext& context, const Value& subject, const CallArguments& arguments, bool by_attribute, bool wanted) {
+Value choose(RenderContext& context, const Value& subject, const CallArguments& arguments, bool by_attribute,
+             bool wanted) {
   if (!arguments.named.empty()) render_error("named arguments of select and reject are not supported");
   const std::size_t at = by_attribute ? 1 : 0;
   if (by_attribute && arguments.positional.empty()) render_error("Missing parameter for attribute name");
@@ -183,7 +188,9 @@ Value dictsort(RenderContext& context, const Value& subject, const CallArguments
   if (subject.dict() == nullptr) render_error("dictsort() needs a dict, not " + std::string(type_name(subject)));
   const bool case_sensitive = parameters.flag(0, false);
   const std::size_t at = by == "key" ? 0 : 1;
-  const auto key = [case_sensitive, at](const Value& pair) { return sort_key(pair.sequence()->items[at], case_sensitive); };
+  const auto key = [case_sensitive, at](const Value& pair) {
+    return sort_key(pair.sequence()->items[at], case_sensitive);
+  };
   const std::vector<Value> pairs = iterate(items_filter(context, subject, {}));
   return make_sequence(SequenceKind::kList, sorted(pairs, parameters.flag(2, false), key));
 }
@@ -230,24 +237,23 @@ Value extreme(RenderContext& context, const Value& subject, const CallArguments&
 }  // namespace
 
 Filter find_list_filter(std::string_view name) {
-  static const std::unordered_map<std::string_view, Filter> filters = {
-      {"first", &first},
-      {"last", &last},
-      {"join", &join},
-      {"list", &list},
-      {"items", &items_filter},
-      {"reverse", &reverse},
-      {"map", &map},
-      {"select", &choose_filter<false, true>},
-      {"reject", &choose_filter<false, false>},
-      {"selectattr", &choose_filter<true, true>},
-      {"rejectattr", &choose_filter<true, false>},
-      {"sort", &sort},
-      {"dictsort", &dictsort},
-      {"unique", &unique},
-      {"sum", &sum},
-      {"min", &extreme<true>},
-      {"max", &extreme<false>}};
+  static const std::unordered_map<std::string_view, Filter> filters = {{"first", &first},
+                                                                       {"last", &last},
+                                                                       {"join", &join},
+                                                                       {"list", &list},
+                                                                       {"items", &items_filter},
+                                                                       {"reverse", &reverse},
+                                                                       {"map", &map},
+                                                                       {"select", &choose_filter<false, true>},
+                                                                       {"reject", &choose_filter<false, false>},
+                                                                       {"selectattr", &choose_filter<true, true>},
+                                                                       {"rejectattr", &choose_filter<true, false>},
+                                                                       {"sort", &sort},
+                                                                       {"dictsort", &dictsort},
+                                                                       {"unique", &unique},
+                                                                       {"sum", &sum},
+                                                                       {"min", &extreme<true>},
+                                                                       {"max", &extreme<false>}};
   const auto found = filters.find(name);
   return found == filters.end() ? nullptr : found->second;
 }

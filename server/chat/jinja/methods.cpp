@@ -14,16 +14,18 @@ using Table = std::unordered_map<std::string_view, Method>;
 template <std::size_t n>
 using Names = std::array<std::string_view, n>;
 
-// What Python has and this interpreter lacks: using one is an error, because taking it for a missing attribute would be wrong.
+// What Python has and this interpreter lacks: using one is an error, because taking it for a missing attribute would be
+// wrong.
 constexpr Names<26> kOtherStringMethods = {
-    "casefold",   "center",      "encode",       "expandtabs", "format",  "format_map", "index",   "isalnum",  "isalpha",
-    "isascii",    "isdecimal",   "isidentifier", "islower",    "isnumeric", "isprintable", "isspace", "istitle", "isupper",
-    "ljust",      "maketrans",   "rindex",       "rjust",      "rpartition", "swapcase", "translate", "zfill"};
+    "casefold",    "center",     "encode",   "expandtabs", "format",       "format_map", "index",
+    "isalnum",     "isalpha",    "isascii",  "isdecimal",  "isidentifier", "islower",    "isnumeric",
+    "isprintable", "isspace",    "istitle",  "isupper",    "ljust",        "maketrans",  "rindex",
+    "rjust",       "rpartition", "swapcase", "translate",  "zfill"};
 constexpr Names<2> kOtherDictMethods = {"copy", "fromkeys"};
 constexpr Names<1> kOtherListMethods = {"copy"};
 // Of ranges, dict views and generators.
-constexpr Names<10> kOtherIterableMethods = {"count", "index",   "start", "stop",       "step",
-                                             "send",  "throw",   "close", "isdisjoint", "mapping"};
+constexpr Names<10> kOtherIterableMethods = {"count", "index", "start", "stop",       "step",
+                                             "send",  "throw", "close", "isdisjoint", "mapping"};
 constexpr Names<8> kNumberAttributes = {"as_integer_ratio", "bit_count", "bit_length", "conjugate",
                                         "denominator",      "imag",      "numerator",  "real"};
 // What would change a value: the sandbox lets nobody have it.
@@ -64,23 +66,23 @@ Value count(RenderContext& /*context*/, const Value& self, const CallArguments& 
   const Parameters parameters("count", arguments, {"value"});
   const Value& wanted = parameters.required(0);
   const auto& items = self.sequence()->items;
-  return std::int64_t{std::count_if(items.begin(), items.end(), [&wanted](const Value& item) { return equals(item, wanted); })};
+  return std::int64_t{
+      std::count_if(items.begin(), items.end(), [&wanted](const Value& item) { return equals(item, wanted); })};
 }
 
 Value index(RenderContext& /*context*/, const Value& self, const CallArguments& arguments) {
   const Parameters parameters("index", arguments, {"value"});
   const Value& wanted = parameters.required(0);
   const auto& items = self.sequence()->items;
-  const auto found = std::find_if(items.begin(), items.end(), [&wanted](const Value& item) { return equals(item, wanted); });
+  const auto found =
+      std::find_if(items.begin(), items.end(), [&wanted](const Value& item) { return equals(item, wanted); });
   if (found == items.end()) render_error("the value is not in the list");
   return std::int64_t{found - items.begin()};
 }
 
 const Table& dict_methods() {
-  static const Table table = {{"get", &get},
-                              {"keys", &view<Part::kKeys>},
-                              {"values", &view<Part::kValues>},
-                              {"items", &view<Part::kItems>}};
+  static const Table table = {
+      {"get", &get}, {"keys", &view<Part::kKeys>}, {"values", &view<Part::kValues>}, {"items", &view<Part::kItems>}};
   return table;
 }
 

@@ -7,14 +7,17 @@
 namespace krait::server::jinja {
 
 Value Namespace::attribute(const std::string& name) {
-  const auto found = std::find_if(attributes_.begin(), attributes_.end(), [&name](const auto& entry) { return entry.first == name; });
+  const auto found =
+      std::find_if(attributes_.begin(), attributes_.end(), [&name](const auto& entry) { return entry.first == name; });
   if (found != attributes_.end()) return found->second;
   return Value::undefined("'Namespace object' has no attribute '" + name + "'");
 }
 
 void Namespace::set_attribute(const std::string& name, Value value) {
-  if (name.starts_with('_')) render_error("cannot store the underscore-prefixed attribute '" + name + "' on a namespace");
-  const auto found = std::find_if(attributes_.begin(), attributes_.end(), [&name](const auto& entry) { return entry.first == name; });
+  if (name.starts_with('_'))
+    render_error("cannot store the underscore-prefixed attribute '" + name + "' on a namespace");
+  const auto found =
+      std::find_if(attributes_.begin(), attributes_.end(), [&name](const auto& entry) { return entry.first == name; });
   if (found != attributes_.end()) {
     found->second = std::move(value);
   } else {

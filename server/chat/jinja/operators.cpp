@@ -72,7 +72,8 @@ Value subtract(RenderContext& /*context*/, const Value& left, const Value& right
 
 Value repeated(RenderContext& context, const Value& what, std::int64_t times) {
   const auto count = static_cast<std::size_t>(std::max<std::int64_t>(times, 0));
-  const std::size_t unit = what.string() != nullptr ? what.string()->size() : what.sequence()->items.size() * sizeof(Value);
+  const std::size_t unit =
+      what.string() != nullptr ? what.string()->size() : what.sequence()->items.size() * sizeof(Value);
   std::size_t bytes = 0;
   if (__builtin_mul_overflow(unit, count, &bytes)) bytes = static_cast<std::size_t>(-1);
   context.charge_text(bytes);
@@ -90,8 +91,8 @@ Value repeated(RenderContext& context, const Value& what, std::int64_t times) {
 bool is_repeatable(const Value& value) {
   if (value.is_markup()) render_error("repeating text marked safe is not supported");
   const Sequence* sequence = value.sequence();
-  return value.string() != nullptr || (sequence != nullptr && (sequence->kind == SequenceKind::kList ||
-                                                               sequence->kind == SequenceKind::kTuple));
+  return value.string() != nullptr ||
+         (sequence != nullptr && (sequence->kind == SequenceKind::kList || sequence->kind == SequenceKind::kTuple));
 }
 
 Value multiply(RenderContext& context, const Value& left, const Value& right) {

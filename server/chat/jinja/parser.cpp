@@ -36,12 +36,14 @@ class Parser {
       } else if (token.kind == TokenKind::kVariableBegin) {
         body.push_back(parse_output(token.line));
       } else {
-        if (std::any_of(ends.begin(), ends.end(), [this](std::string_view end) { return stream_.is_name(end); })) return body;
+        if (std::any_of(ends.begin(), ends.end(), [this](std::string_view end) { return stream_.is_name(end); }))
+          return body;
         body.push_back(parse_statement());
       }
     }
     if (ends.size() > 0) {
-      throw TemplateError(Failure::kSyntax, "the template ends before '" + std::string(*(ends.end() - 1)) + "'", opened);
+      throw TemplateError(Failure::kSyntax, "the template ends before '" + std::string(*(ends.end() - 1)) + "'",
+                          opened);
     }
     return body;
   }
@@ -162,8 +164,8 @@ class Parser {
 
   StatementPtr parse_filter_block(int line) { return make_output(line, parse_captured(line, "endfilter", true)); }
 
-  /// A block whose text is a value, through filters whose names come before the block does: they are parsed with a place-holder that
-  /// the block, once it is parsed, is put into.
+  /// A block whose text is a value, through filters whose names come before the block does: they are parsed with a
+  /// place-holder that the block, once it is parsed, is put into.
   ExpressionPtr parse_captured(int line, std::string_view end, bool has_filters) {
     auto block = std::make_shared<ExpressionPtr>();
     ExpressionPtr value = std::make_unique<FunctionExpression>(

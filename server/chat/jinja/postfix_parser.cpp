@@ -61,7 +61,8 @@ ArgumentNodes ExpressionParser::parse_arguments() {
       stream_.take();
       arguments.named.emplace_back(std::move(name), parse_expression());
     } else {
-      if (!arguments.named.empty() || arguments.spread || arguments.named_spread) stream_.fail(Failure::kSyntax, "a positional argument comes too late");
+      if (!arguments.named.empty() || arguments.spread || arguments.named_spread)
+        stream_.fail(Failure::kSyntax, "a positional argument comes too late");
       arguments.positional.push_back(parse_expression());
     }
     if (!stream_.accept_operator(",")) break;
@@ -110,10 +111,11 @@ ExpressionPtr ExpressionParser::parse_test(ExpressionPtr subject) {
   const Test test = find_test(name);
   if (test == nullptr) throw TemplateError(Failure::kUnsupported, "the test '" + name + "' is not supported", line);
   ArgumentNodes arguments;
-  const bool operand = stream_.is(TokenKind::kName) || stream_.is(TokenKind::kString) || stream_.is(TokenKind::kInteger) ||
-                       stream_.is(TokenKind::kFloat) || stream_.is_operator("[") || stream_.is_operator("{");
-  const bool keyword = stream_.is_name("else") || stream_.is_name("or") || stream_.is_name("and") || stream_.is_name("if") ||
-                       stream_.is_name("in") || stream_.is_name("not");
+  const bool operand = stream_.is(TokenKind::kName) || stream_.is(TokenKind::kString) ||
+                       stream_.is(TokenKind::kInteger) || stream_.is(TokenKind::kFloat) || stream_.is_operator("[") ||
+                       stream_.is_operator("{");
+  const bool keyword = stream_.is_name("else") || stream_.is_name("or") || stream_.is_name("and") ||
+                       stream_.is_name("if") || stream_.is_name("in") || stream_.is_name("not");
   if (stream_.is_operator("(")) {
     arguments = parse_arguments();
   } else if (stream_.is_name("is")) {

@@ -16,7 +16,8 @@ RenderContext::RenderContext(Value globals, std::time_t now)
 
 Value RenderContext::lookup(const std::string& name) const {
   for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
-    const auto found = std::find_if(scope->begin(), scope->end(), [&name](const auto& entry) { return entry.first == name; });
+    const auto found =
+        std::find_if(scope->begin(), scope->end(), [&name](const auto& entry) { return entry.first == name; });
     if (found != scope->end()) return found->second;
   }
   const Value* global = globals_.dict()->find_name(name);
@@ -25,7 +26,8 @@ Value RenderContext::lookup(const std::string& name) const {
 
 void RenderContext::assign(const std::string& name, Value value) {
   Variables& scope = scopes_.back();
-  const auto found = std::find_if(scope.begin(), scope.end(), [&name](const auto& entry) { return entry.first == name; });
+  const auto found =
+      std::find_if(scope.begin(), scope.end(), [&name](const auto& entry) { return entry.first == name; });
   if (found != scope.end()) {
     found->second = std::move(value);
   } else {

@@ -56,7 +56,8 @@ class RenderContext {
   std::time_t now_;
   std::vector<Variables> scopes_;
   std::vector<std::unique_ptr<Object>> objects_;
-  std::vector<std::string> outputs_ = std::vector<std::string>(1);  ///< the rendering's, and one per capture in progress
+  std::vector<std::string> outputs_ =
+      std::vector<std::string>(1);  ///< the rendering's, and one per capture in progress
   int line_ = 0;
   int depth_ = 0;
   std::size_t steps_ = 0;

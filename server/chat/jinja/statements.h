@@ -6,7 +6,8 @@ namespace krait::server::jinja {
 
 using StatementPtr = std::unique_ptr<const Statement>;
 
-/// What an assignment or a loop assigns to: a name, the names that a value is unpacked into, or a namespace's attribute.
+/// What an assignment or a loop assigns to: a name, the names that a value is unpacked into, or a namespace's
+/// attribute.
 struct Target {
   std::vector<std::string> names;
   bool unpacks = false;   ///< a tuple of names, even of one

@@ -63,7 +63,8 @@ Value split_method(RenderContext& context, const Value& self, const CallArgument
 Value splitlines(RenderContext& context, const Value& self, const CallArguments& arguments) {
   const Parameters parameters("splitlines", arguments, {});
   const std::string& text = *self.string();
-  if (text.find_first_of("\r\v\f\x1C\x1D\x1E") != std::string::npos) render_error("splitlines() is supported for \\n only");
+  if (text.find_first_of("\r\v\f\x1C\x1D\x1E") != std::string::npos)
+    render_error("splitlines() is supported for \\n only");
   std::vector<std::string_view> lines = split(text, "\n", -1, Side::kLeft);
   if (lines.back().empty()) lines.pop_back();
   return list_of(context, lines);
@@ -104,7 +105,8 @@ Value join_method(RenderContext& context, const Value& self, const CallArguments
   std::string text;
   bool follows = false;
   for (const Value& item : iterate(parameters.required(0))) {
-    if (item.string() == nullptr) render_error("join() needs strings, not " + std::string(type_name(require_defined(item))));
+    if (item.string() == nullptr)
+      render_error("join() needs strings, not " + std::string(type_name(require_defined(item))));
     context.charge(self.string()->size() + item.string()->size());
     if (follows) text += *self.string();
     text += *item.string();
@@ -138,7 +140,8 @@ Value is_digit_method(RenderContext& /*context*/, const Value& self, const CallA
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
 
-/// str.capitalize and str.title differ from the filters in where words end: here at every character that is not a letter.
+/// str.capitalize and str.title differ from the filters in where words end: here at every character that is not a
+/// letter.
 template <bool all_words>
 Value capital_method(RenderContext& context, const Value& self, const CallArguments& arguments) {
   const Parameters parameters("title and capitalize", arguments, {});
@@ -155,25 +158,24 @@ Value capital_method(RenderContext& context, const Value& self, const CallArgume
 }  // namespace
 
 const std::unordered_map<std::string_view, Method>& string_methods() {
-  static const std::unordered_map<std::string_view, Method> table = {
-      {"strip", &strip_method<Side::kBoth>},
-      {"lstrip", &strip_method<Side::kLeft>},
-      {"rstrip", &strip_method<Side::kRight>},
-      {"startswith", &affix_method<false>},
-      {"endswith", &affix_method<true>},
-      {"split", &split_method<Side::kLeft>},
-      {"rsplit", &split_method<Side::kRight>},
-      {"splitlines", &splitlines},
-      {"partition", &partition_method},
-      {"upper", &map_method<to_upper>},
-      {"lower", &map_method<to_lower>},
-      {"title", &capital_method<true>},
-      {"capitalize", &capital_method<false>},
-      {"replace", &replace_method},
-      {"join", &join_method},
-      {"find", &find_method_of_string},
-      {"count", &count_method},
-      {"isdigit", &is_digit_method}};
+  static const std::unordered_map<std::string_view, Method> table = {{"strip", &strip_method<Side::kBoth>},
+                                                                     {"lstrip", &strip_method<Side::kLeft>},
+                                                                     {"rstrip", &strip_method<Side::kRight>},
+                                                                     {"startswith", &affix_method<false>},
+                                                                     {"endswith", &affix_method<true>},
+                                                                     {"split", &split_method<Side::kLeft>},
+                                                                     {"rsplit", &split_method<Side::kRight>},
+                                                                     {"splitlines", &splitlines},
+                                                                     {"partition", &partition_method},
+                                                                     {"upper", &map_method<to_upper>},
+                                                                     {"lower", &map_method<to_lower>},
+                                                                     {"title", &capital_method<true>},
+                                                                     {"capitalize", &capital_method<false>},
+                                                                     {"replace", &replace_method},
+                                                                     {"join", &join_method},
+                                                                     {"find", &find_method_of_string},
+                                                                     {"count", &count_method},
+                                                                     {"isdigit", &is_digit_method}};
   return table;
 }
 

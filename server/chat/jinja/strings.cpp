@@ -63,7 +63,8 @@ std::string_view strip(std::string_view text, Side side) { return strip_if(text,
 std::string_view strip(std::string_view text, std::string_view set, Side side) {
   std::vector<char32_t> members;
   for (std::size_t pos = 0; pos < set.size();) members.push_back(next_code_point(set, pos));
-  return strip_if(text, side, [&members](char32_t c) { return std::find(members.begin(), members.end(), c) != members.end(); });
+  return strip_if(text, side,
+                  [&members](char32_t c) { return std::find(members.begin(), members.end(), c) != members.end(); });
 }
 
 std::size_t space_end(std::string_view text, std::size_t pos) {
@@ -76,7 +77,8 @@ std::size_t space_end(std::string_view text, std::size_t pos) {
 }
 
 std::int64_t count_characters(std::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<std::uint8_t>(c) & 0xC0U) != 0x80U; });
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<std::uint8_t>(c) & 0xC0U) != 0x80U; });
 }
 
 std::vector<std::string_view> characters(std::string_view text) {

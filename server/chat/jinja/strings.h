@@ -33,7 +33,8 @@ std::string escape_html(std::string_view text);
 /// At most `limit` replacements (all, if negative). An empty `from` is found between all characters, as in Python.
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to, std::int64_t limit);
 
-/// str.split: at `separator`, which is not empty, at most `limit` times (all, if negative); from the right for Side::kRight.
+/// str.split: at `separator`, which is not empty, at most `limit` times (all, if negative); from the right for
+/// Side::kRight.
 std::vector<std::string_view> split(std::string_view text, std::string_view separator, std::int64_t limit, Side from);
 /// str.split without a separator: the words between white space.
 std::vector<std::string_view> split_words(std::string_view text, std::int64_t limit);

@@ -44,7 +44,8 @@ TagToken read_number(std::string_view source, std::size_t begin, int line) {
   if (end < source.size() && is_name(source[end])) {
     throw TemplateError(Failure::kUnsupported, "the number '" + text + source[end] + "…' is not supported", line);
   }
-  if (kind == TokenKind::kInteger && text.size() > 1 && text[0] == '0' && text.find_first_not_of('0') != std::string::npos) {
+  if (kind == TokenKind::kInteger && text.size() > 1 && text[0] == '0' &&
+      text.find_first_not_of('0') != std::string::npos) {
     throw TemplateError(Failure::kSyntax, "the number '" + text + "' begins with 0", line);
   }
   return {.token = {.kind = kind, .text = std::move(text), .line = line}, .end = end};

@@ -36,7 +36,8 @@ bool is_iterable(const Value& value) {
 /// What has a length and can be indexed.
 bool is_sequence(const Value& value) {
   const Sequence* sequence = value.sequence();
-  const bool indexed = sequence != nullptr && sequence->kind != SequenceKind::kView && sequence->kind != SequenceKind::kGenerator;
+  const bool indexed =
+      sequence != nullptr && sequence->kind != SequenceKind::kView && sequence->kind != SequenceKind::kGenerator;
   return indexed || value.string() != nullptr || value.dict() != nullptr;
 }
 
@@ -87,18 +88,41 @@ Table make_table() {
   constexpr Test kGreater = &comparison<'>', '\0'>;
   constexpr Test kAtMost = &comparison<'<', '='>;
   constexpr Test kAtLeast = &comparison<'>', '='>;
-  return {{"defined", &simple<is_defined>},   {"undefined", &simple<is_undefined>}, {"none", &simple<is_none>},
-          {"string", &simple<is_string>},     {"number", &simple<is_number>},       {"integer", &simple<is_integer>},
-          {"float", &simple<is_float>},       {"boolean", &simple<is_boolean>},     {"true", &simple<is_the_true>},
-          {"false", &simple<is_the_false>},   {"mapping", &simple<is_mapping>},     {"callable", &simple<is_callable>},
-          {"iterable", &simple<is_iterable>}, {"sequence", &simple<is_sequence>},   {"odd", &simple<is_odd>},
-          {"even", &simple<is_even>},         {"lower", &simple<is_lower>},         {"upper", &simple<is_upper>},
-          {"divisibleby", &divisible_by},     {"in", &in_test},                     {"eq", kEqual},
-          {"equalto", kEqual},                {"==", kEqual},                       {"ne", kUnequal},
-          {"!=", kUnequal},                   {"lt", kLess},                        {"lessthan", kLess},
-          {"<", kLess},                       {"gt", kGreater},                     {"greaterthan", kGreater},
-          {">", kGreater},                    {"le", kAtMost},                      {"<=", kAtMost},
-          {"ge", kAtLeast},                   {">=", kAtLeast}};
+  return {{"defined", &simple<is_defined>},
+          {"undefined", &simple<is_undefined>},
+          {"none", &simple<is_none>},
+          {"string", &simple<is_string>},
+          {"number", &simple<is_number>},
+          {"integer", &simple<is_integer>},
+          {"float", &simple<is_float>},
+          {"boolean", &simple<is_boolean>},
+          {"true", &simple<is_the_true>},
+          {"false", &simple<is_the_false>},
+          {"mapping", &simple<is_mapping>},
+          {"callable", &simple<is_callable>},
+          {"iterable", &simple<is_iterable>},
+          {"sequence", &simple<is_sequence>},
+          {"odd", &simple<is_odd>},
+          {"even", &simple<is_even>},
+          {"lower", &simple<is_lower>},
+          {"upper", &simple<is_upper>},
+          {"divisibleby", &divisible_by},
+          {"in", &in_test},
+          {"eq", kEqual},
+          {"equalto", kEqual},
+          {"==", kEqual},
+          {"ne", kUnequal},
+          {"!=", kUnequal},
+          {"lt", kLess},
+          {"lessthan", kLess},
+          {"<", kLess},
+          {"gt", kGreater},
+          {"greaterthan", kGreater},
+          {">", kGreater},
+          {"le", kAtMost},
+          {"<=", kAtMost},
+          {"ge", kAtLeast},
+          {">=", kAtLeast}};
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ struct Token {
   int line = 1;
 };
 
-/// Cuts a template into tokens as Jinja does with trim_blocks and lstrip_blocks set and keep_trailing_newline not, which is how
-/// transformers renders chat templates. Throws TemplateError.
+/// Cuts a template into tokens as Jinja does with trim_blocks and lstrip_blocks set and keep_trailing_newline not,
+/// which is how transformers renders chat templates. Throws TemplateError.
 std::vector<Token> tokenize(std::string_view source);
 
 /// One token of an expression.

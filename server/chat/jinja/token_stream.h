@@ -19,7 +19,9 @@ class TokenStream {
   [[nodiscard]] const Token& peek_next() const { return tokens_[at_ + 1 < tokens_.size() ? at_ + 1 : at_]; }
   [[nodiscard]] int line() const { return peek().line; }
   [[nodiscard]] bool is(TokenKind kind) const { return peek().kind == kind; }
-  [[nodiscard]] bool is_operator(std::string_view text) const { return is(TokenKind::kOperator) && peek().text == text; }
+  [[nodiscard]] bool is_operator(std::string_view text) const {
+    return is(TokenKind::kOperator) && peek().text == text;
+  }
   [[nodiscard]] bool is_name(std::string_view text) const { return is(TokenKind::kName) && peek().text == text; }
 
   /// The last token, kEnd, stays.
@@ -44,8 +46,12 @@ class TokenStream {
     const std::string found = has_text ? "'" + peek().text + "'" : "the end of the tag";
     fail(Failure::kSyntax, "expected " + wanted + ", found " + found);
   }
-  [[noreturn]] void fail(Failure failure, const std::string& message) const { throw TemplateError(failure, message, line()); }
-  [[noreturn]] void unsupported(const std::string& what) const { fail(Failure::kUnsupported, what + " is not supported"); }
+  [[noreturn]] void fail(Failure failure, const std::string& message) const {
+    throw TemplateError(failure, message, line());
+  }
+  [[noreturn]] void unsupported(const std::string& what) const {
+    fail(Failure::kUnsupported, what + " is not supported");
+  }
 
   /// One more operator in this tag.
   void count_operator() {

@@ -62,7 +62,9 @@ Object* Value::object() const {
   return pointer != nullptr ? *pointer : nullptr;
 }
 
-std::int64_t Value::integer() const { return is_bool() ? (std::get<bool>(data_) ? 1 : 0) : std::get<std::int64_t>(data_); }
+std::int64_t Value::integer() const {
+  return is_bool() ? (std::get<bool>(data_) ? 1 : 0) : std::get<std::int64_t>(data_);
+}
 
 double Value::number() const { return is_float() ? std::get<double>(data_) : static_cast<double>(integer()); }
 
@@ -77,7 +79,8 @@ std::size_t Dict::index_of(const Value& key) const {
     const auto found = names_.find(*name);
     return found == names_.end() ? kNowhere : found->second;
   }
-  const auto found = std::find_if(items.begin(), items.end(), [&key](const auto& item) { return equals(item.first, key); });
+  const auto found =
+      std::find_if(items.begin(), items.end(), [&key](const auto& item) { return equals(item.first, key); });
   return found == items.end() ? kNowhere : static_cast<std::size_t>(found - items.begin());
 }
 
@@ -121,7 +124,8 @@ std::string_view type_name(const Value& value) {
     return kNames[static_cast<std::size_t>(sequence->kind)];
   }
   if (const Object* object = value.object()) return object->type_name();
-  constexpr std::string_view kNames[] = {"Undefined", "NoneType", "bool", "int", "float", "int", "str", "", "dict", "function", ""};
+  constexpr std::string_view kNames[] = {"Undefined", "NoneType", "bool", "int",      "float", "int",
+                                         "str",       "",         "dict", "function", ""};
   if (value.is_markup()) return "Markup";
   return kNames[value.data().index()];
 }

@@ -29,8 +29,8 @@ class Callable {
   virtual Value call(RenderContext& context, const CallArguments& arguments) const = 0;
 };
 
-/// What has attributes that change: a namespace or `loop`. The RenderContext owns all of them, so that a namespace that holds itself
-/// is no leak.
+/// What has attributes that change: a namespace or `loop`. The RenderContext owns all of them, so that a namespace that
+/// holds itself is no leak.
 class Object {
  public:
   virtual ~Object() = default;
@@ -41,18 +41,21 @@ class Object {
   virtual void set_attribute(const std::string& name, Value value);
 };
 
-/// A variable or attribute that is not there. Jinja lets it be printed, tested and iterated, and fails on anything else.
+/// A variable or attribute that is not there. Jinja lets it be printed, tested and iterated, and fails on anything
+/// else.
 struct Undefined {
   std::shared_ptr<const std::string> reason;  ///< what an operation on it says; null for a plain one
 };
 struct None {};
 
-/// A value of the template language. Values are immutable (the sandbox of Jinja has no mutating methods either); copies share.
+/// A value of the template language. Values are immutable (the sandbox of Jinja has no mutating methods either); copies
+/// share.
 class Value {
  public:
   using String = std::shared_ptr<const std::string>;
-  using Data = std::variant<Undefined, None, bool, std::int64_t, double, std::uint64_t, String, std::shared_ptr<const Sequence>,
-                            std::shared_ptr<const Dict>, std::shared_ptr<const Callable>, Object*>;
+  using Data =
+      std::variant<Undefined, None, bool, std::int64_t, double, std::uint64_t, String, std::shared_ptr<const Sequence>,
+                   std::shared_ptr<const Dict>, std::shared_ptr<const Callable>, Object*>;
 
   Value() = default;  ///< undefined
   Value(None none) : data_(none) {}

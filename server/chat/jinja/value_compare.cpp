@@ -8,7 +8,8 @@ namespace {
 
 bool equal_sequences(const Sequence& left, const Sequence& right) {
   if (&left == &right) return true;
-  return left.kind == right.kind && std::equal(left.items.begin(), left.items.end(), right.items.begin(), right.items.end(), equals);
+  return left.kind == right.kind &&
+         std::equal(left.items.begin(), left.items.end(), right.items.begin(), right.items.end(), equals);
 }
 
 bool equal_dicts(const Dict& left, const Dict& right) {

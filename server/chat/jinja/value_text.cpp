@@ -72,7 +72,8 @@ std::string float_text(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
   std::array<char, 64> buffer{};
-  const auto written = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific);
+  const auto written =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific);
   const std::string text(buffer.data(), written.ptr);
   const int exponent = std::stoi(text.substr(text.find('e') + 1));
   if (exponent < -4 || exponent >= 16) return text;
@@ -94,7 +95,8 @@ std::string to_repr(const Value& value) {
   if (value.is_integer()) return std::to_string(value.integer());
   if (value.is_float()) return float_text(value.number());
   if (value.is_large_integer()) return std::to_string(std::get<std::uint64_t>(value.data()));
-  if (const std::string* text = value.string()) return value.is_markup() ? "Markup(" + quoted(*text) + ")" : quoted(*text);
+  if (const std::string* text = value.string())
+    return value.is_markup() ? "Markup(" + quoted(*text) + ")" : quoted(*text);
   if (const Dict* dict = value.dict()) return dict_repr(*dict);
   const Sequence* sequence = value.sequence();
   if (sequence != nullptr && (sequence->kind == SequenceKind::kList || sequence->kind == SequenceKind::kTuple)) {

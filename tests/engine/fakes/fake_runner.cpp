@@ -74,7 +74,8 @@ void FakeRunner::check_history(const StepRequest& request) {
   }
   known.computed = request.num_computed + static_cast<int>(request.tokens.size());
   if (request.sample) known.prompt = static_cast<int>(request.sample->prompt_tokens.size());
-  const bool extends = known.prompt >= 0 && request.num_computed >= known.prompt && request.tokens.size() == 1 && request.sample;
+  const bool extends =
+      known.prompt >= 0 && request.num_computed >= known.prompt && request.tokens.size() == 1 && request.sample;
   if (request.is_decode != extends) violation(request, "is_decode is wrong");
 }
 
@@ -94,7 +95,8 @@ StepOutput FakeRunner::compute(const StepRequest& request) {
     slot = pools_.slots()->base() + static_cast<std::size_t>(request.state_read) * pools_.slots()->item_bytes();
     if (request.num_computed > 0) std::memcpy(&state, slot, sizeof(state));
   } else {
-    for (int p = 0; p < request.num_computed; ++p) state = advance(state, known.history[static_cast<std::size_t>(p)], p);
+    for (int p = 0; p < request.num_computed; ++p)
+      state = advance(state, known.history[static_cast<std::size_t>(p)], p);
   }
   StepOutput output{.key = request.key, .tokens = {}, .logits = {}, .error = std::nullopt};
   int position = request.num_computed;

@@ -20,14 +20,14 @@ struct RunnerLog {
   std::vector<int> piece_sizes;  ///< of prefills
 };
 
-/// Runs the history model with its memory in the pools' pages and slots, so that a wrong page, slot, position or order changes the
-/// answer; and checks each plan against everything that the plans before it promised.
+/// Runs the history model with its memory in the pools' pages and slots, so that a wrong page, slot, position or order
+/// changes the answer; and checks each plan against everything that the plans before it promised.
 class FakeRunner final : public StepRunner {
  public:
   FakeRunner(CachePools& pools, RunnerLog& log, int max_tokens, int max_seqs)
       : pools_(pools), log_(log), max_tokens_(max_tokens), max_seqs_(max_seqs) {}
 
-  std::function<void(const StepPlan&)> before;              ///< may block or throw
+  std::function<void(const StepPlan&)> before;               ///< may block or throw
   std::function<void(const StepPlan&, StepResult&)> tamper;  ///< may spoil the result
 
   StepHandle submit(StepPlan plan) override;

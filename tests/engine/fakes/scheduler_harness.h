@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -49,6 +50,10 @@ inline EngineRequest request_of(int prompt_tokens, int max_tokens, std::uint64_t
   request.sampling.max_tokens = max_tokens;
   request.sampling.seed = seed;
   return request;
+}
+
+inline Error error_of(const std::string& message) {
+  return {.code = ErrorCode::kInternal, .message = message, .field = {}};
 }
 
 /// A scheduler with fakes around it, one simulated millisecond a step.

@@ -9,8 +9,8 @@ using Ints = std::vector<std::int32_t>;
 
 namespace {
 
-/// Token by token, as one would do it by hand: a token opens a chunk when it is the first of its sequence in the batch or stands at a
-/// multiple of the chunk size.
+/// Token by token, as one would do it by hand: a token opens a chunk when it is the first of its sequence in the batch
+/// or stands at a multiple of the chunk size.
 VarlenChunkMetadata slow_reference(const Ints& lengths, const Ints& computed, int chunk_size) {
   VarlenChunkMetadata chunks;
   std::int32_t token = 0;

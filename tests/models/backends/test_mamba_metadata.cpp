@@ -87,7 +87,8 @@ TEST_CASE("accepted tokens of drafts are handed on") {
 
 TEST_CASE("snapshots name the chunk that ends at their token") {
   BatchLayout batch = layout_of({{4, 1}}, {{0, 20}, {6, 12}});
-  batch.snapshots = {{.request = 1, .position = 16, .slot = 40}, {.request = 2, .position = 8, .slot = 41},
+  batch.snapshots = {{.request = 1, .position = 16, .slot = 40},
+                     {.request = 2, .position = 8, .slot = 41},
                      {.request = 2, .position = 16, .slot = 42}};
   const auto metadata = build(batch, 8);
   CHECK(metadata->cu_chunk_seqlen_p == Ints{0, 8, 16, 20, 22, 30, 32});
@@ -136,7 +137,8 @@ TEST_CASE("200 random steps: every field follows from the rows") {
         REQUIRE(metadata->seq_idx_p[chunk] == static_cast<std::int32_t>(i));
         ++chunk;
       }
-      REQUIRE(metadata->last_chunk_indices_p[i] == (prefills[i].count == 0 ? -1 : static_cast<std::int32_t>(chunk) - 1));
+      REQUIRE(metadata->last_chunk_indices_p[i] ==
+              (prefills[i].count == 0 ? -1 : static_cast<std::int32_t>(chunk) - 1));
     }
     REQUIRE(metadata->seq_idx_p.size() == chunk);
     REQUIRE(metadata->conv_programs.batch_ptr.size() == program);

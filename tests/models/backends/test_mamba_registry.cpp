@@ -40,7 +40,8 @@ TEST_CASE("every mamba type is known from the start, and an unknown one is named
   const auto unknown = registry.type("x");
   REQUIRE_FALSE(unknown.ok());
   CHECK(unknown.error().message ==
-        "Invalid mamba type: 'x'. Valid types: mamba1, mamba2, short_conv, linear_attention, gdn_attention, kda_attention");
+        "Invalid mamba type: 'x'. Valid types: mamba1, mamba2, short_conv, linear_attention, gdn_attention, "
+        "kda_attention");
 }
 
 TEST_CASE("without hook and choice the default map decides") {
@@ -78,7 +79,8 @@ TEST_CASE("a platform refuses a type with its reason") {
   const HookedPlatform platform([](std::string_view, std::optional<std::string_view>) {
     return MambaBackendOpinion{.kind = Kind::kRefuse, .backend = {}, .reason = "it has no scan"};
   });
-  CHECK(selected(registry, platform) == "error: Mamba type 'mamba2' is not supported on platform 'hooked': it has no scan");
+  CHECK(selected(registry, platform) ==
+        "error: Mamba type 'mamba2' is not supported on platform 'hooked': it has no scan");
 }
 
 TEST_CASE("errors of a choice: unknown backend, one of another type, one that is not built, one for another platform") {
@@ -89,8 +91,9 @@ TEST_CASE("errors of a choice: unknown backend, one of another type, one that is
   CHECK(selected(registry, platform, "mamba1") ==
         "error: Mamba backend 'mamba1' does not serve type 'mamba2'. Valid backends for 'mamba2' are: mamba2");
   for (const char* type : {"mamba1", "short_conv", "linear_attention", "gdn_attention", "kda_attention"}) {
-    CHECK(selected(registry, platform, std::nullopt, type) ==
-          "error: Mamba type '" + std::string(type) + "' is known, but its backend '" + type + "' is not built in this version");
+    CHECK(selected(registry, platform, std::nullopt, type) == "error: Mamba type '" + std::string(type) +
+                                                                  "' is known, but its backend '" + type +
+                                                                  "' is not built in this version");
   }
   class ElsewhereBackend : public Mamba2RecurrentBackend {
    public:
@@ -99,11 +102,11 @@ TEST_CASE("errors of a choice: unknown backend, one of another type, one that is
       return capabilities;
     }
   };
-  REQUIRE(registry
-              .register_backend({.name = "elsewhere",
-                                 .types = {"mamba2"},
-                                 .make = [] { return std::make_unique<ElsewhereBackend>(); }})
-              .ok());
+  REQUIRE(
+      registry
+          .register_backend(
+              {.name = "elsewhere", .types = {"mamba2"}, .make = [] { return std::make_unique<ElsewhereBackend>(); }})
+          .ok());
   CHECK(selected(registry, platform, "elsewhere") ==
         "error: Mamba backend 'elsewhere' does not run on platform 'hooked'. It runs on: cuda");
 }

@@ -37,7 +37,8 @@ std::vector<float> random_values(std::mt19937& generator, std::size_t count) {
 }  // namespace
 
 TEST_CASE("the state update is native by default, and by name in any case") {
-  for (const MambaConfig& config : {MambaConfig{}, with_backend("native"), with_backend("NATIVE"), with_backend("Native")}) {
+  for (const MambaConfig& config :
+       {MambaConfig{}, with_backend("native"), with_backend("NATIVE"), with_backend("Native")}) {
     SelectiveStateUpdateDispatcher dispatcher;
     dispatcher.initialize(config);
     CHECK(dispatcher.get().name() == "native");

@@ -40,7 +40,9 @@ std::vector<Row> dispatch(const std::string& folder) {
 }
 
 Row mamba(const std::string& name, std::size_t bytes) { return {name, "mamba2", "mamba2", 0, bytes}; }
-Row attention(const std::string& name, std::size_t bytes) { return {name, "full_attention", "paged_attention", bytes, 0}; }
+Row attention(const std::string& name, std::size_t bytes) {
+  return {name, "full_attention", "paged_attention", bytes, 0};
+}
 
 /// A folder with a config.json of the given text.
 std::string config_folder(const std::string& name, const std::string& text) {
@@ -73,12 +75,10 @@ const std::string kMamba2 = R"({"architectures": ["Mamba2ForCausalLM"], "model_t
 
 TEST_CASE("dispatch of every family: layer, kind, backend, specs") {
   // conv (K-1) x channels, rounded up to 128 bytes, and heads x head_dim x state, in float32
-  CHECK(dispatch("demo/aesop") == std::vector<Row>{mamba("model.layers.0.mamba", 7680 + 131072),
-                                                   mamba("model.layers.1.mamba", 7680 + 131072),
-                                                   attention("model.layers.2.self_attn", 512),
-                                                   mamba("model.layers.3.mamba", 7680 + 131072),
-                                                   attention("model.layers.4.self_attn", 512),
-                                                   mamba("model.layers.5.mamba", 7680 + 131072)});
+  CHECK(dispatch("demo/aesop") ==
+        std::vector<Row>{mamba("model.layers.0.mamba", 7680 + 131072), mamba("model.layers.1.mamba", 7680 + 131072),
+                         attention("model.layers.2.self_attn", 512), mamba("model.layers.3.mamba", 7680 + 131072),
+                         attention("model.layers.4.self_attn", 512), mamba("model.layers.5.mamba", 7680 + 131072)});
   CHECK(dispatch("tests/golden/models/granitemoehybrid_dense") ==
         std::vector<Row>{mamba("model.layers.0.mamba", 1920 + 8192), attention("model.layers.1.self_attn", 256),
                          mamba("model.layers.2.mamba", 1920 + 8192), mamba("model.layers.3.mamba", 1920 + 8192)});

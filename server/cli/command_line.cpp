@@ -1,0 +1,173 @@
+#include "server/cli/command_line.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <memory>
+
+#include "server/cli/commands.h"
+
+namespace krait::server {
+namespace {
+
+/// The flags of one command, bound from the option table, and what the user gave for them.
+class OptionFlags {
+ public:
+  OptionFlags(CLI::App& command, bool serve) {
+    command.add_option("MODEL", model_, "A folder, or a Hub name in the local Hugging Face cache");
+    command.add_option("--config", config_, "A YAML file; its keys are the flags' names")->type_name("FILE");
+    for (const OptionSpec& spec : option_table()) {
+      if (spec.name == "model" || (spec.scope == kServeOnly && !serve)) continue;
+      bind(command, spec);
+    }
+  }
+
+  /// Merges file, environment and command line, in rising order.
+  [[nodiscard]] Result<CommandInput> collect() const {
+    CommandInput input;
+    const auto lookup = [](const char* name) -> const char* { return std::getenv(name); };
+    if (!config_.empty()) {
+      if (Status status = read_config_file(config_, input.values); !status.ok()) return status.error();
+    }
+    if (Status status = read_environment(lookup, input.values); !status.ok()) return status.error();
+    for (const auto& [name, texts] : texts_) {
+      if (texts.empty()) continue;
+      if (Status status = input.values.set(*find_option(name), texts, "--" + name); !status.ok()) return status.error();
+    }
+    input.model = model_.empty() ? input.values.text("model").value_or("") : model_;
+    return input;
+  }
+
+ private:
+  void bind(CLI::App& command, const OptionSpec& spec) {
+    const std::string name(spec.name);
+    const std::string flag = "--" + name;
+    std::vector<std::string>& texts = texts_[name];
+    std::string help(spec.help);
+    if (!spec.default_text.empty()) help += " [" + std::string(spec.default_text) + "]";
+    if (spec.type == OptionType::kFlag) {
+      command.add_flag_callback(
+          flag, [&texts] { texts = {"true"}; }, help);
+      return;
+    }
+    // One value a flag, so that a list does not swallow MODEL; of a repeated flag the last one counts, unless it is a
+    // list.
+    const bool list = spec.type == OptionType::kPairs;
+    command
+        .add_option_function<std::string>(
+            flag, [&texts, list](const std::string& text) { list ? texts.push_back(text) : texts.assign({text}); },
+            help)
+        ->type_name(std::string(spec.value_name))
+        ->multi_option_policy(list ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast)
+        ->trigger_on_parse();
+  }
+
+  std::string model_;
+  std::string config_;
+  std::map<std::string, std::vector<std::string>> texts_;
+};
+
+/// Logs go to standard error: standard output belongs to what a command prints.
+void start_logging(const OptionValues& values) {
+  auto logger = spdlog::stderr_color_mt("krait");
+  logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
+  logger->set_level(spdlog::level::from_str(values.text("log-level").value_or("info")));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void add_generate_flags(CLI::App& command, GenerateFlags& flags) {
+  command.add_option("--prompt", flags.prompt, "The text to continue; else standard input")->type_name("TEXT");
+  command.add_flag("--chat", flags.chat, "Use the chat template: the prompt is the user's message");
+  command.add_option("--system", flags.system, "With --chat: the system message")->type_name("TEXT");
+  command.add_option("--max-tokens", flags.max_tokens, "Tokens to generate at most")->type_name("N");
+  command.add_option("--temperature", flags.temperature, "0 is greedy [1]")->type_name("T");
+  command.add_option("--top-k", flags.top_k, "Draw from the K most likely tokens")->type_name("K");
+  command.add_option("--top-p", flags.top_p, "Draw from the most likely tokens that hold this share")->type_name("P");
+  command.add_option("--min-p", flags.min_p, "Drop tokens less likely than this share of the best")->type_name("P");
+  command.add_option("--seed", flags.seed, "The same seed gives the same text")->type_name("N");
+  command.add_option("--stop", flags.stop, "Stop before this text; may be repeated")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  command.add_flag("--ignore-eos", flags.ignore_eos, "Go on after the end of the text");
+}
+
+/// The command line: commands, their flags, and what to call for each.
+class CommandLine {
+ public:
+  explicit CommandLine(std::chrono::steady_clock::time_point start) : start_(start) {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", KRAIT_VERSION);
+    add("serve", "Serve a model over HTTP and gRPC", true, [](const CommandInput& input) { return run_serve(input); });
+    CLI::App& generate = add("generate", "Continue a prompt in the terminal", false,
+                             [this](const CommandInput& input) { return run_generate(input, generate_flags_); });
+    add_generate_flags(generate, generate_flags_);
+    add("logits", "JSON lines of token ids in, logits and greedy tokens out", false,
+        [](const CommandInput& input) { return run_logits(input); });
+    CLI::App& info = add("info", "What a model is made of and what it will cost", false,
+                         [this](const CommandInput& input) { return run_info(input, info_json_); });
+    info.add_flag("--json", info_json_, "Print JSON");
+    app_.add_subcommand("version", "Print the version")->callback([this] {
+      action_ = [] {
+        std::cout << "krait " << KRAIT_VERSION << "\n";
+        return 0;
+      };
+    });
+    app_.add_subcommand("docs-configuration", "Print docs/configuration.md")->group("")->callback([this] {
+      action_ = [] {
+        std::cout << configuration_markdown();
+        return 0;
+      };
+    });
+  }
+
+  int run(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app_.exit(error);
+    }
+    return action_();
+  }
+
+ private:
+  using Command = std::function<int(const CommandInput&)>;
+
+  CLI::App& add(const char* name, const char* help, bool serve, Command command) {
+    CLI::App& app = *app_.add_subcommand(name, help);
+    auto flags = std::make_shared<OptionFlags>(app, serve);
+    app.callback([this, flags, command = std::move(command)] {
+      action_ = [this, flags, command] {
+        CommandInput input = value_or_throw(flags->collect());
+        input.process_start = start_;
+        start_logging(input.values);
+        return command(input);
+      };
+    });
+    return app;
+  }
+
+  std::chrono::steady_clock::time_point start_;
+  CLI::App app_{"Krait serves hybrid Mamba/attention language models.", "krait"};
+  std::function<int()> action_;
+  GenerateFlags generate_flags_;
+  bool info_json_ = false;
+};
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    return CommandLine(start).run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "krait: " << error.what() << "\n";
+    return 1;
+  }
+}
+
+}  // namespace krait::server

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "server/cli/option_values.h"
+
+namespace krait::server {
+
+/// What every command is given: its options, merged from all sources.
+struct CommandInput {
+  OptionValues values;
+  std::string model;  ///< as it was given; may be empty
+  std::chrono::steady_clock::time_point process_start;
+};
+
+/// The flags of `krait generate` that are not options of the server.
+struct GenerateFlags {
+  std::optional<std::string> prompt;  ///< else standard input, when it is piped
+  bool chat = false;
+  std::optional<std::string> system;
+  std::optional<long long> max_tokens;
+  std::optional<double> temperature;
+  std::optional<long long> top_k;
+  std::optional<double> top_p;
+  std::optional<double> min_p;
+  std::optional<unsigned long long> seed;
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+};
+
+// Each returns the exit status of the process: 0, or 1 after it has printed what was wrong. StartupError is left to the
+// caller.
+int run_serve(const CommandInput& input);
+int run_generate(const CommandInput& input, const GenerateFlags& flags);
+int run_logits(const CommandInput& input);
+int run_info(const CommandInput& input, bool json);
+
+}  // namespace krait::server
