@@ -161,7 +161,7 @@ struct SsmScanArgs {
   TensorView d{};        ///< [heads] float32 or undefined
   TensorView dt_bias{};  ///< [heads] float32 or undefined
   float dt_min = 0.0F;
-  float dt_max = 0.0F;  ///< may be infinity
+  float dt_max = 0.0F;  ///< infinity, or 0 and below: no upper limit
   int heads = 0;
   int head_dim = 0;
   int groups = 1;
@@ -191,7 +191,7 @@ struct SelectiveStateUpdateArgs {
   const float* dt_bias = nullptr;  ///< may be null; laid out as one row of dt
   bool dt_softplus = true;
   float dt_min = 0.0F;
-  float dt_max = 0.0F;  ///< may be infinity
+  float dt_max = 0.0F;  ///< infinity, or 0 and below: no upper limit
   int heads = 0;
   int head_dim = 0;
   int groups = 1;

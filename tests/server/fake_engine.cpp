@@ -97,7 +97,8 @@ bool FakeEngine::step(Running& running) {
   if (has_room) {
     const auto at = static_cast<std::size_t>(running.stats.generated_tokens) % request.prompt.size();
     SampledToken token{.token = request.prompt[at], .logprob = -0.5F, .rank = 1, .top = {}};
-    for (int i = 0; i < request.sampling.logprobs.value_or(0); ++i) token.top.push_back({request.prompt[at] + i, -0.5F});
+    for (int i = 0; i < request.sampling.logprobs.value_or(0); ++i)
+      token.top.push_back({request.prompt[at] + i, -0.5F});
     const auto& stops = request.sampling.stop_token_ids;
     if (std::ranges::find(stops, token.token) != stops.end()) {
       event.finish = FinishReason::kStop;
@@ -112,7 +113,8 @@ bool FakeEngine::step(Running& running) {
     const std::size_t rows = request.prompt_logits == PromptLogits::kAll ? request.prompt.size() : 1;
     event.logits.assign(rows, {0.1F, -1.0F / 3.0F});
   }
-  if (!event.finish && running.stats.generated_tokens >= request.sampling.max_tokens) event.finish = FinishReason::kLength;
+  if (!event.finish && running.stats.generated_tokens >= request.sampling.max_tokens)
+    event.finish = FinishReason::kLength;
   if (failure_.has_value()) {
     event.finish = FinishReason::kError;
     event.error = failure_;
@@ -151,7 +153,8 @@ ServedModel fake_model(FakeEngine& engine) {
   model.render_chat = [](const nlohmann::json& messages, bool, const nlohmann::json&) -> Result<std::string> {
     std::string text;
     for (const auto& message : messages) text += message["content"].get<std::string>();
-    if (text == "raise") return Error{.code = ErrorCode::kInvalidArgument, .message = "the template says no", .field = "messages"};
+    if (text == "raise")
+      return Error{.code = ErrorCode::kInvalidArgument, .message = "the template says no", .field = "messages"};
     return text;
   };
   model.eos_token_ids = {kFakeEos};

@@ -14,8 +14,8 @@
 
 namespace krait::server {
 
-/// An engine without a model: the answer to a prompt is the prompt again and again, one token an event. Tests may hold it back and step
-/// it by hand.
+/// An engine without a model: the answer to a prompt is the prompt again and again, one token an event. Tests may hold
+/// it back and step it by hand.
 class FakeEngine : public Engine {
  public:
   FakeEngine();

@@ -32,14 +32,16 @@ TEST_CASE("Every error code has one row and the numbers that protocols expect") 
 }
 
 TEST_CASE("An error's body is the OpenAI error object") {
-  const std::string body = error_body(Error{.code = ErrorCode::kInvalidArgument, .message = "no \"x\"", .field = "top_p"});
+  const std::string body =
+      error_body(Error{.code = ErrorCode::kInvalidArgument, .message = "no \"x\"", .field = "top_p"});
   CHECK(nlohmann::json::parse(body) ==
         nlohmann::json::parse(
             R"({"error": {"message": "no \"x\"", "type": "invalid_request_error", "param": "top_p", "code": null}})"));
 }
 
 TEST_CASE("An error without a field has a null param, and bytes that are not UTF-8 are repaired") {
-  const auto body = nlohmann::json::parse(error_body(Error{.code = ErrorCode::kNotFound, .message = "\xFF", .field = {}}));
+  const auto body =
+      nlohmann::json::parse(error_body(Error{.code = ErrorCode::kNotFound, .message = "\xFF", .field = {}}));
   CHECK(body["error"]["param"].is_null());
   CHECK(body["error"]["code"] == "not_found");
   CHECK(body["error"]["message"] == "\xEF\xBF\xBD");

@@ -16,7 +16,8 @@ namespace {
 struct ConfigFile {
   explicit ConfigFile(const std::string& text) { std::ofstream(path) << text; }
   ~ConfigFile() { std::filesystem::remove(path); }
-  std::string path = (std::filesystem::temp_directory_path() / ("krait-config-" + std::to_string(getpid()) + ".yaml")).string();
+  std::string path =
+      (std::filesystem::temp_directory_path() / ("krait-config-" + std::to_string(getpid()) + ".yaml")).string();
 };
 
 Status read_text(const std::string& text, OptionValues& values) {
@@ -57,7 +58,8 @@ TEST_CASE("An unknown key names the file, the line, the key and the valid keys")
 }
 
 TEST_CASE("A wrong type or value names the file, the key, what was found and what is valid") {
-  CHECK_THAT(config_error("port: abc"), Catch::Contains(".yaml:1: port must be an integer from 0 to 65535, found 'abc'"));
+  CHECK_THAT(config_error("port: abc"),
+             Catch::Contains(".yaml:1: port must be an integer from 0 to 65535, found 'abc'"));
   CHECK_THAT(config_error("port: 70000"), Catch::Contains("found '70000'"));
   CHECK_THAT(config_error("port: 1.5"), Catch::Contains("port must be an integer"));
   CHECK_THAT(config_error("port: [1]"), Catch::Contains("port must be an integer from 0 to 65535, found a list"));
@@ -85,7 +87,11 @@ TEST_CASE("Environment errors name the variable") {
 
 TEST_CASE("Flags and backends in every spelling of the file") {
   OptionValues values;
-  REQUIRE(read_text("enable-mamba-cache-stochastic-rounding: yes\nmamba-attention-backend: {mamba2: fast, gdn_attention: x}\n", values).ok());
+  REQUIRE(
+      read_text(
+          "enable-mamba-cache-stochastic-rounding: yes\nmamba-attention-backend: {mamba2: fast, gdn_attention: x}\n",
+          values)
+          .ok());
   CHECK(values.flag("enable-mamba-cache-stochastic-rounding"));
   CHECK(make_load_options(values, "m").mamba.attention_backends ==
         std::map<std::string, std::string>{{"mamba2", "fast"}, {"gdn_attention", "x"}});
