@@ -44,6 +44,29 @@ class ActiveRequest {
   std::atomic<int>& count_;
 };
 
+HttpReply unauthorized_reply() {
+  return error_reply(Error{.code = ErrorCode::kUnauthenticated,
+                           .message = "a valid API key is needed: Authorization: Bearer KEY",
+                           .field = {}});
+}
+
+/// What to answer to bytes that are no request.
+HttpReply unreadable_reply(beast::error_code error, std::size_t max_body_size) {
+  Error reason{
+      .code = ErrorCode::kInvalidArgument, .message = "not a valid HTTP request: " + error.message(), .field = {}};
+  if (error == http::error::body_limit) {
+    reason.code = ErrorCode::kPayloadTooLarge;
+    reason.message = "the body is larger than the limit of " + std::to_string(max_body_size) + " bytes";
+  }
+  if (error != http::error::header_limit) return error_reply(reason);
+  HttpReply reply;
+  reply.status = 431;  // has no code of its own: nothing but HTTP knows heads
+  reply.body =
+      error_body("the request's head is larger than the limit of " + std::to_string(kMaxHeaderBytes) + " bytes",
+                 "invalid_request_error", "header_too_large");
+  return reply;
+}
+
 class Connection {
  public:
   Connection(asio::ip::tcp::socket socket, HttpContext& context) : stream_(std::move(socket)), context_(context) {}
@@ -95,14 +118,9 @@ class Connection {
   /// No key, no such path, or no such method. The body is not read: unless there is none, the connection ends.
   asio::awaitable<void> refuse(const Parser& parser, const RouteMatch& match, ResponseWriter& writer) {
     if (!parser.is_done()) writer.close_after();
-    if (!is_allowed(parser)) {
-      co_await writer.send(error_reply(Error{.code = ErrorCode::kUnauthenticated,
-                                             .message = "a valid API key is needed: Authorization: Bearer KEY",
-                                             .field = {}}));
-      co_return;
-    }
-    HttpReply reply = error_reply(match.failure.error);
-    if (!match.failure.allow.empty()) reply.headers.emplace_back("Allow", match.failure.allow);
+    // Replies are named before they are awaited: g++ 12 destroys aggregates inside a co_await expression twice.
+    HttpReply reply = is_allowed(parser) ? error_reply(match.failure.error) : unauthorized_reply();
+    if (is_allowed(parser) && !match.failure.allow.empty()) reply.headers.emplace_back("Allow", match.failure.allow);
     co_await writer.send(std::move(reply));
   }
 
@@ -111,21 +129,7 @@ class Connection {
   asio::awaitable<bool> refuse_unreadable(beast::error_code error) {
     if (error.category() != make_error_code(http::error::end_of_stream).category()) co_return false;
     if (error == http::error::end_of_stream || error == http::error::partial_message) co_return false;
-    HttpReply reply;
-    if (error == http::error::body_limit) {
-      reply = error_reply(Error{.code = ErrorCode::kPayloadTooLarge,
-                                .message = "the body is larger than the limit of " +
-                                           std::to_string(context_.options.max_body_size) + " bytes",
-                                .field = {}});
-    } else if (error == http::error::header_limit) {
-      reply.status = 431;
-      reply.body =
-          error_body("the request's head is larger than the limit of " + std::to_string(kMaxHeaderBytes) + " bytes",
-                     "invalid_request_error", "header_too_large");
-    } else {
-      reply = error_reply(Error{
-          .code = ErrorCode::kInvalidArgument, .message = "not a valid HTTP request: " + error.message(), .field = {}});
-    }
+    HttpReply reply = unreadable_reply(error, context_.options.max_body_size);
     spdlog::info("unreadable request: {} ({})", reply.status, error.message());
     ResponseWriter writer(stream_, 11, false, context_.options.write_timeout);
     co_await writer.send(std::move(reply));
@@ -135,15 +139,15 @@ class Connection {
 
   asio::awaitable<void> answer(const Route& route, const std::string& body, ResponseWriter& writer, std::string& log) {
     if (route.endpoint != Endpoint::kCompletions && route.endpoint != Endpoint::kChat) {
-      co_await writer.send(answer_simple_route(route, context_));
+      HttpReply reply = answer_simple_route(route, context_);
+      co_await writer.send(std::move(reply));
       co_return;
     }
     const auto first =
         co_await (answer_generation(route.endpoint, body, context_, writer, log) || watch_for_disconnect());
-    if (first.index() == 1) {
-      log += " client disconnected";
-      writer.close_after();
-    }
+    if (first.index() == 0) co_return;
+    writer.close_after();
+    if (!writer.finished()) log += " client disconnected";  // else both happened at once
   }
 
   /// Ends when the client has closed its side. Bytes of a pipelined request are kept for its turn.

@@ -97,7 +97,8 @@ asio::awaitable<void> answer_whole(Answer& answer) {
     if (const auto* finished = std::get_if<ChoiceFinished>(&event)) builder.add(*finished);
     if (const auto* error = std::get_if<Error>(&event)) {
       answer.log += " error=\"" + error->message + "\"";
-      co_await answer.writer.send(error_reply(*error));
+      HttpReply reply = error_reply(*error);
+      co_await answer.writer.send(std::move(reply));
       co_return;
     }
     if (const auto* completed = std::get_if<Completed>(&event)) {
@@ -139,7 +140,8 @@ asio::awaitable<void> answer_events(Answer& answer) {
   GenerationEvent first = co_await answer.events.next();
   if (const auto* error = std::get_if<Error>(&first)) {
     answer.log += " error=\"" + error->message + "\"";
-    co_await answer.writer.send(error_reply(*error));
+    HttpReply reply = error_reply(*error);
+    co_await answer.writer.send(std::move(reply));
     co_return;
   }
   co_await answer_stream(answer, std::move(first));
@@ -158,7 +160,8 @@ asio::awaitable<void> answer_generation(Endpoint endpoint, const std::string& bo
   Result<OpenAiRequest> request = parse_body(endpoint, body);
   if (!request.ok()) {
     log += " error=\"" + request.error().message + "\"";
-    co_await writer.send(error_reply(request.error()));
+    HttpReply reply = error_reply(request.error());
+    co_await writer.send(std::move(reply));
     co_return;
   }
   request->generation.id = make_request_id(endpoint == Endpoint::kChat ? "chatcmpl-" : "cmpl-");

@@ -48,6 +48,7 @@ asio::awaitable<bool> ResponseWriter::send(HttpReply reply) {
   co_await http::async_write(stream_, response, asio::redirect_error(asio::use_awaitable, error));
   stream_.expires_never();
   if (error) keep_alive_ = false;
+  finished_ = !error;
   co_return !error;
 }
 
@@ -76,8 +77,8 @@ asio::awaitable<bool> ResponseWriter::send_events(std::string_view frames) {
 }
 
 asio::awaitable<bool> ResponseWriter::end_events() {
-  if (version_ < kHttp11) co_return true;
-  co_return co_await write(http::make_chunk_last());
+  finished_ = version_ < kHttp11 || co_await write(http::make_chunk_last());
+  co_return finished_;
 }
 
 asio::awaitable<bool> ResponseWriter::send_continue() {

@@ -32,6 +32,8 @@ class ResponseWriter {
   /// Whether the connection may serve another request; false also after a failed write.
   [[nodiscard]] bool keep_alive() const { return keep_alive_; }
   void close_after() { keep_alive_ = false; }
+  /// Whether the whole answer has been handed to the system.
+  [[nodiscard]] bool finished() const { return finished_; }
   /// The status that was sent; 0 before.
   [[nodiscard]] int status() const { return status_; }
 
@@ -44,6 +46,7 @@ class ResponseWriter {
   bool keep_alive_;
   std::chrono::seconds timeout_;
   int status_ = 0;
+  bool finished_ = false;
 };
 
 }  // namespace krait::server

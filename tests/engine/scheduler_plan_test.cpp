@@ -105,6 +105,19 @@ TEST_CASE("a waiting request of higher priority is prefilled before a running on
   CHECK(keys(h.plan()) == std::vector<std::uint64_t>{2, 1});
 }
 
+TEST_CASE("who is preempted after he was planned gives his token back to the step", "[scheduler]") {
+  Harness h({.max_num_seqs = 2, .max_num_batched_tokens = 18});
+  h.add(request_of(4, 9, 1));
+  h.add(request_of(4, 9, 2));
+  REQUIRE(h.step());
+  EngineRequest urgent = request_of(17, 1, 3);
+  urgent.priority = -1;
+  h.add(urgent);
+  const StepPlan plan = h.plan();
+  CHECK(keys(plan) == std::vector<std::uint64_t>{1, 3});
+  CHECK(sizes(plan) == std::vector<int>{1, 17});
+}
+
 TEST_CASE("with a budget of one token everybody ends", "[scheduler]") {
   Harness h({.max_num_seqs = 8, .max_num_batched_tokens = 1});
   for (std::uint64_t i = 0; i < 8; ++i) h.add(request_of(5, 6, i));

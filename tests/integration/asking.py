@@ -33,10 +33,10 @@ def complete_streamed(client: openai.OpenAI, prompt: Any, **options: Any) -> str
     return "".join(chunk.choices[0].text for chunk in chunks if chunk.choices)
 
 
-def start_long_stream(client: openai.OpenAI, prompt: str = "Once upon a time") -> openai.Stream[Any]:
+def start_long_stream(client: openai.OpenAI, max_tokens: int = LONG["max_tokens"]) -> openai.Stream[Any]:
     """A long answer, of which the first piece has arrived."""
     stream = client.completions.create(
-        model=MODEL_NAME, prompt=prompt, stream=True, temperature=0, max_tokens=LONG["max_tokens"],
+        model=MODEL_NAME, prompt="Once upon a time", stream=True, temperature=0, max_tokens=max_tokens,
         extra_body={"ignore_eos": True},
     )
     next(iter(stream))

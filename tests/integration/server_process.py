@@ -43,10 +43,10 @@ def clean_environment(**extra: str) -> dict[str, str]:
 
 
 def run_krait(*arguments: object, stdin: str = "", env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """One run of a command; standard input is a pipe."""
+    """One run of a command; standard input is a pipe, and a server by mistake would take no port that somebody uses."""
     command = [str(BINARY), *map(str, arguments)]
     return subprocess.run(
-        command, input=stdin, env=clean_environment(**(env or {})), capture_output=True, text=True, timeout=HANG_GUARD,
+        command, input=stdin, env=clean_environment(**{"KRAIT_PORT": "0"} | (env or {})), capture_output=True, text=True, timeout=HANG_GUARD,
         check=False,
     )
 

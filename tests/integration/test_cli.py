@@ -50,7 +50,7 @@ def test_help_and_version(arguments: tuple[str, ...]) -> None:
     [
         (("serve", DEMO, "--no-such-flag", "1"), ["no-such-flag"]),
         (("frobnicate",), ["frobnicate"]),
-        (("serve",), ["MODEL"]),
+        (("serve",), ["no model was given"]),
         (("serve", DEMO, "--port", "x"), ["port", "x"]),
         (("serve", DEMO, "--port", "70000"), ["port", "70000", "65535"]),
         (("serve", DEMO, "--cache-memory", "2 bananas"), ["cache-memory", "bananas", "MiB"]),

@@ -60,8 +60,12 @@ def test_a_missing_file_is_named() -> None:
     assert "nowhere.yaml" in run.stderr + run.stdout
 
 
+def test_the_documentation_is_what_the_program_prints() -> None:
+    assert run_krait("docs-configuration").stdout == (ROOT / "docs/configuration.md").read_text()
+
+
 def test_every_ready_configuration_names_known_options() -> None:
-    documented = (ROOT / "docs/configuration.md").read_text()
+    documented = run_krait("docs-configuration").stdout
     for path in sorted((ROOT / "configs").glob("*.yaml")):
         for key in re.findall(r"^([a-z-]+):", path.read_text(), re.MULTILINE):
             assert f"`{key}`" in documented, f"{path.name}: {key}"

@@ -17,7 +17,12 @@ HISTOGRAMS = [
 
 def test_health(server: Server) -> None:
     assert server.http.get("/health").status_code == 200
-    assert server.http.head("/health").status_code in (200, 405)
+
+
+def test_an_answer_to_head_has_no_body(server: Server) -> None:
+    for path in ("/health", "/nothing"):
+        assert server.http.head(path).status_code in (200, 404, 405)
+        assert server.http.get("/health").status_code == 200, "the connection is still in step"
 
 
 def test_version(server: Server) -> None:

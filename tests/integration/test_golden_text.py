@@ -4,7 +4,8 @@ from typing import Any
 
 import openai
 import pytest
-from asking import chat, chat_streamed, complete, complete_streamed
+from asking import at_once, chat, chat_streamed, complete, complete_streamed
+from conftest import StartServer
 from server_process import golden
 
 # Nearer ties may fall to the other side in bfloat16.
@@ -34,3 +35,9 @@ def test_token_ids_as_prompt_give_the_golden_text(client: openai.OpenAI, case: d
     assert answer.choices[0].finish_reason == case["finish"]
     assert answer.usage.prompt_tokens == len(case["prompt_ids"])
     assert answer.usage.completion_tokens == len(case["ids"])
+
+
+def test_bfloat16_gives_the_golden_texts_on_any_processor(start_server: StartServer) -> None:
+    client = start_server("--compute-dtype", "bfloat16").openai()
+    texts = at_once(lambda case: complete(client, case["prompt_ids"], max_tokens=case["max_new_tokens"]), CASES)
+    assert texts == [case["text"] for case in CASES]

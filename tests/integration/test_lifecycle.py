@@ -5,7 +5,7 @@ import threading
 
 import httpx
 import openai
-from asking import LONG, check_error, start_long_stream
+from asking import check_error, start_long_stream
 from conftest import StartServer
 from server_process import DEMO, HANG_GUARD, MODEL_NAME, Server, run_krait, wait_until
 
@@ -15,7 +15,7 @@ BODY = {"model": MODEL_NAME, "prompt": "Once upon a time"}
 def test_a_full_queue_answers_429(start_server: StartServer) -> None:
     server = start_server("--max-num-seqs", 1, "--max-queue", 1)
     first = start_long_stream(server.openai())
-    second = threading.Thread(target=server.http.post, args=("/v1/completions",), kwargs={"json": BODY | LONG})
+    second = threading.Thread(target=server.http.post, args=("/v1/completions",), kwargs={"json": BODY})
     second.start()
     wait_until(lambda: server.waiting() == 1, "the second request waited")
     message = check_error(server.http.post("/v1/completions", json=BODY), 429)
@@ -34,7 +34,7 @@ def finish_text(stream: openai.Stream[object]) -> str | None:
 
 def test_sigterm_finishes_what_runs_and_refuses_what_is_new(start_server: StartServer) -> None:
     server = start_server("--drain-timeout", HANG_GUARD)
-    stream = start_long_stream(server.openai())
+    stream = start_long_stream(server.openai(), max_tokens=1500)
     server.terminate()
     wait_until(lambda: server.health() == 503, "/health said 503")
     check_error(httpx.post(f"{server.url}/v1/completions", json=BODY, timeout=HANG_GUARD), 503)

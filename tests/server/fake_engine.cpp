@@ -85,7 +85,9 @@ void FakeEngine::run() {
     std::this_thread::sleep_for(interval_.load());
     if (held_) continue;
     std::lock_guard lock(mutex_);
-    std::erase_if(running_, [this](auto& entry) { return step(entry.second); });
+    for (auto entry = running_.begin(); entry != running_.end();) {
+      entry = step(entry->second) ? running_.erase(entry) : std::next(entry);
+    }
   }
 }
 

@@ -81,7 +81,7 @@ TEST_CASE_METHOD(HttpFixture, "Every kind of bad request has its status and the 
 }
 
 TEST_CASE("A body over the limit is 413, whether its length is stated or not") {
-  HttpFixture fixture(HttpOptions{.max_body_size = 1000});
+  HttpFixture fixture(HttpOptions{.api_key = {}, .max_body_size = 1000});
   const std::string large(5000, 'x');
   CHECK_THAT(fixture.once(post("/v1/completions", large)), StartsWith("HTTP/1.1 413") && Contains("1000 bytes"));
   const std::string chunked = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n" +
@@ -202,7 +202,7 @@ TEST_CASE_METHOD(HttpFixture, "64 streams at once are each whole") {
 TEST_CASE("A port that is taken is an error that names it") {
   Service service;
   const HttpServer first({}, service, [] { return std::string(); });
-  CHECK_THROWS_WITH(HttpServer(HttpOptions{.port = first.port()}, service, [] { return std::string(); }),
+  CHECK_THROWS_WITH(HttpServer(HttpOptions{.port = first.port(), .api_key = {}}, service, [] { return std::string(); }),
                     Contains("127.0.0.1:" + std::to_string(first.port())));
 }
 

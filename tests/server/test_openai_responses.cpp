@@ -11,12 +11,23 @@ using nlohmann::json;
 
 ResponseHead head(ApiKind kind) { return {.kind = kind, .id = "id-1", .model = "m", .created = 5}; }
 
+CandidateToken candidate(std::int32_t id, const std::string& bytes, float logprob) {
+  CandidateToken token;
+  token.id = id;
+  token.bytes = bytes;
+  token.logprob = logprob;
+  return token;
+}
+
 Delta delta_of(const std::string& text) {
-  Delta delta{.index = 0, .text = text, .tokens = {}};
-  delta.tokens.push_back(
-      {.chosen = {.id = 65, .bytes = text, .logprob = -0.5F},
-       .top = {{.id = 65, .bytes = text, .logprob = -0.5F}, {.id = 66, .bytes = "B", .logprob = -2.0F}},
-       .text_offset = 3});
+  OutputToken token;
+  token.chosen = candidate(65, text, -0.5F);
+  token.top.push_back(candidate(65, text, -0.5F));
+  token.top.push_back(candidate(66, "B", -2.0F));
+  token.text_offset = 3;
+  Delta delta;
+  delta.text = text;
+  delta.tokens.push_back(token);
   return delta;
 }
 

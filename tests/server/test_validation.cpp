@@ -42,7 +42,7 @@ TEST_CASE("Defaults and border values are valid") {
 
 TEST_CASE("A value outside its range names the field, the value and the range") {
   using Request = GenerationRequest;
-  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  static constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   const std::pair<std::string, std::function<void(Request&)>> cases[] = {
       {"temperature must be a number between 0 and 2, found 3", [](Request& r) { r.sampling.temperature = 3; }},
       {"temperature must be a number between 0 and 2, found nan", [](Request& r) { r.sampling.temperature = kNan; }},

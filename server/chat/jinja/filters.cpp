@@ -208,6 +208,8 @@ Value round_filter(RenderContext& /*context*/, const Value& subject, const CallA
 
 Value indent(RenderContext& context, const Value& subject, const CallArguments& arguments) {
   const Parameters parameters("indent", arguments, {"width", "first", "blank"});
+  require_defined(subject);
+  if (subject.string() == nullptr) render_error("indent() needs a str, not " + std::string(type_name(subject)));
   const Value* width = parameters.find(0);
   const bool is_text = width != nullptr && width->string() != nullptr;
   const auto count = is_text ? 0 : std::clamp<std::int64_t>(parameters.integer(0, 4), 0, 1 << 20);

@@ -26,6 +26,9 @@ Value first(RenderContext& context, const Value& subject, const CallArguments& a
 
 Value last(RenderContext& context, const Value& subject, const CallArguments& arguments) {
   const Parameters parameters("last", arguments, {});
+  if (subject.sequence() != nullptr && subject.sequence()->kind == SequenceKind::kGenerator) {
+    render_error("'generator' object is not reversible");
+  }
   const std::vector<Value> items = items_of(context, subject);
   return items.empty() ? Value::undefined("No last item, sequence was empty.") : items.back();
 }

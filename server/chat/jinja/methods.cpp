@@ -40,6 +40,7 @@ bool has(const Names<n>& names, std::string_view name) {
 Value get(RenderContext& /*context*/, const Value& self, const CallArguments& arguments) {
   if (!arguments.named.empty()) render_error("get() takes no named arguments");
   const Parameters parameters("get", arguments, {"key", "default"});
+  require_hashable(parameters.required(0));
   const Value* value = self.dict()->find(parameters.required(0));
   if (value != nullptr) return *value;
   return parameters.find(1) != nullptr ? *parameters.find(1) : Value(None{});

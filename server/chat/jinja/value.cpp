@@ -94,11 +94,16 @@ const Value* Dict::find_name(std::string_view name) const {
   return found == names_.end() ? nullptr : &items[found->second].second;
 }
 
+void require_hashable(const Value& key) {
+  const Sequence* sequence = key.sequence();
+  const bool mutable_list = sequence != nullptr && sequence->kind == SequenceKind::kList;
+  if (key.dict() != nullptr || mutable_list) render_error("unhashable type: '" + std::string(type_name(key)) + "'");
+  if (sequence == nullptr || sequence->kind != SequenceKind::kTuple) return;
+  for (const Value& item : sequence->items) require_hashable(item);
+}
+
 void Dict::set(Value key, Value value) {
-  require_defined(key);
-  if (key.dict() != nullptr || (key.sequence() != nullptr && key.sequence()->kind != SequenceKind::kTuple)) {
-    render_error("unhashable type: '" + std::string(type_name(key)) + "'");
-  }
+  require_hashable(key);
   depth = checked_depth(std::max(depth, depth_of(value) + 1));
   const std::size_t index = index_of(key);
   if (index != kNowhere) {

@@ -135,6 +135,9 @@ struct Dict {
   std::unordered_map<std::string, std::size_t> names_;  ///< string keys
 };
 
+/// Fails for what cannot be a key: lists, dicts and what holds them.
+void require_hashable(const Value& key);
+
 /// Throw when the nesting gets too deep: what walks or frees values does so recursively.
 Value make_sequence(SequenceKind kind, std::vector<Value> items);
 Value make_dict(Dict dict);

@@ -71,7 +71,10 @@ bool contains(const Value& haystack, const Value& needle) {
     }
     return text->find(*needle.string()) != std::string::npos;
   }
-  if (const Dict* dict = haystack.dict()) return dict->find(needle) != nullptr;
+  if (const Dict* dict = haystack.dict()) {
+    require_hashable(needle);
+    return dict->find(needle) != nullptr;
+  }
   if (haystack.is_undefined()) return false;
   if (haystack.sequence() == nullptr) {
     render_error("argument of type '" + std::string(type_name(haystack)) + "' is not iterable");
