@@ -187,7 +187,8 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
                             .max_num_batched_tokens = options.max_num_batched_tokens,
                             .max_queue = options.max_queue,
                             .max_model_len = serving->summary_.max_model_len,
-                            .vocab_size = serving->summary_.vocab_size};
+                            .vocab_size = serving->summary_.vocab_size,
+                            .prefill_tile = serving->platform_->preferred_prefill_tile()};
   serving->engine_ = make_engine(config, pools, std::move(plan.runner));
   return serving;
 }

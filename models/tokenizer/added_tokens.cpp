@@ -1,3 +1,5 @@
+// Follows the reference's order of steps closely, odd corners included: a token whose white space was already taken by
+// its left neighbour still counts, and one that is refused as part of a word is skipped whole.
 #include "models/tokenizer/added_tokens.h"
 
 #include <algorithm>

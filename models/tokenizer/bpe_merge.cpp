@@ -1,3 +1,5 @@
+// Two ways to the same result. Words are short, and for them a scan that finds the best pair again after each merge
+// beats any queue; a long piece (a megabyte without a blank) must not cost its square, and takes the queue.
 #include "models/tokenizer/bpe_merge.h"
 
 #include <array>

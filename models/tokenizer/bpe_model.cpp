@@ -1,3 +1,5 @@
+// The BPE model: a piece is cut into characters, characters become tokens, and neighbours merge (bpe_merge.h). Pieces
+// repeat, so a cache in front answers most of them.
 #include <array>
 #include <string>
 

@@ -1,3 +1,4 @@
+// Bytes in three printable ranges keep their own code point; the rest are numbered from U+0100 on in order of the byte.
 #include "models/tokenizer/byte_alphabet.h"
 
 #include <array>

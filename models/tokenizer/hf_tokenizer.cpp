@@ -1,3 +1,4 @@
+// The pipeline itself; what each step does is its own file's business.
 #include "models/tokenizer/hf_tokenizer.h"
 
 #include <algorithm>

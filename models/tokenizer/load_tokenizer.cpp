@@ -1,3 +1,4 @@
+// Inside, a component that finds a fault throws; here that becomes the Result that callers see.
 #include "models/tokenizer/hf_tokenizer.h"
 #include "models/tokenizer/tokenizer_file.h"
 

@@ -1,3 +1,5 @@
+// Pairs of texts are not encoded by a server, so only the `single` side of each processor matters, and what it does to
+// one text is always the same: ids before it and ids behind it.
 #include "models/tokenizer/post_processor.h"
 
 namespace krait {

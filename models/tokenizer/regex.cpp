@@ -1,3 +1,4 @@
+// Oniguruma compiles a pattern once; a search needs only scratch memory of its own, so one Regex serves all threads.
 #include "models/tokenizer/regex.h"
 
 #include <oniguruma.h>

@@ -1,3 +1,4 @@
+// The five behaviours are folds over the same parts, so each is a function from parts to pieces and nothing else.
 #include "models/tokenizer/split_behavior.h"
 
 #include <algorithm>

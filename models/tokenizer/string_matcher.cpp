@@ -1,3 +1,5 @@
+// A plain trie instead of an Aho-Corasick automaton: added tokens begin with few different bytes, so almost every
+// position is rejected by the first table, and restarting a walk is rare.
 #include "models/tokenizer/string_matcher.h"
 
 namespace krait {

@@ -1,3 +1,5 @@
+// From utf8proc's general categories. Its Unicode version may differ from the reference's by a few hundred new
+// characters.
 #include "models/tokenizer/unicode_classes.h"
 
 #include <utf8proc.h>

@@ -1,3 +1,4 @@
+// One function, part_at, knows what a character is; validity, repair and streaming all ask it, so they cannot disagree.
 #include "models/tokenizer/utf8.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Open addressing with linear probing; entries never move, so a slot is one index.
 #include "models/tokenizer/vocabulary.h"
 
 #include <functional>

@@ -1,3 +1,5 @@
+// A direct-mapped table: no list to keep in order, no entry to free, and a miss costs the same as a hit. Slots hold
+// their bytes in place, so that looking one up touches one or two cache lines.
 #include "models/tokenizer/word_cache.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Where templates and special tokens are found in a model folder follows transformers, so that a checkpoint needs no
+// changes.
 #include "server/chat/chat_formatter.h"
 
 #include <filesystem>

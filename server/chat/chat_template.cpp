@@ -1,3 +1,5 @@
+// Turns the interpreter's exceptions into Results: what a template refuses is the caller's error, and so is a message
+// that lacks what the template needs.
 #include "server/chat/chat_template.h"
 
 #include <ctime>

@@ -1,3 +1,5 @@
+// Jinja's two ways into an object differ in their order only: x.name asks for the attribute first, x['name'] for the
+// item. So a dict with a key "items" gives it for d['items'], and its method for d.items.
 #include "server/chat/jinja/access.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Recursive descent with one function per level of precedence, loosest first, in the order of jinja2's parser.py. Two
+// differences from Python are Jinja's own: ** binds to the left, and ~ binds tighter than + and looser than *.
 #include "server/chat/jinja/expression_parser.h"
 
 #include <charconv>

@@ -1,3 +1,5 @@
+// What each kind of expression computes. Operands are evaluated from left to right, and `and`, `or` and the conditional
+// evaluate only what they need, as templates rely on (`x is defined and x.y`).
 #include "server/chat/jinja/expressions.h"
 
 #include <optional>

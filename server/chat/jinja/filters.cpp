@@ -1,3 +1,4 @@
+// Filters on strings and numbers. Each takes what Python's str() makes of its subject, as Jinja's own do.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

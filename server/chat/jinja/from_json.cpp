@@ -1,3 +1,4 @@
+// JSON to values. Both of nlohmann's object types come in: one keeps the client's order of keys, the other sorts them.
 #include "server/chat/jinja/from_json.h"
 
 #include <cstdint>

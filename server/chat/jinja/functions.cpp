@@ -1,3 +1,4 @@
+// The global functions, each as transformers or Jinja's sandbox defines it.
 #include <unordered_map>
 
 #include "server/chat/jinja/builtins.h"

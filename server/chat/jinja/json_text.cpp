@@ -1,3 +1,5 @@
+// json.dumps, byte for byte: the blanks behind separators, the form of floats and what is escaped are all part of the
+// prompt.
 #include "server/chat/jinja/json_text.h"
 
 #include <algorithm>

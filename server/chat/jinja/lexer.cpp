@@ -1,3 +1,5 @@
+// White space control is decided here, once, so that the parser never sees it: a data token is exactly what will be
+// written. Reference: jinja2's lexer.py (3.1), rules for `-`, `+`, trim_blocks, lstrip_blocks and line_starting.
 #include <algorithm>
 
 #include "server/chat/jinja/error.h"

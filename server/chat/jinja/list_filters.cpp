@@ -1,3 +1,5 @@
+// Filters on lists and dicts. Those that are lazy in Jinja give a generator here too, because that shows: it can be
+// iterated once and has no length.
 #include "server/chat/jinja/list_filters.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Which methods values have. A name falls into one of four classes: implemented; refused by the sandbox (undefined, as
+// there); known to Python but not implemented (an error); unknown (undefined).
 #include <algorithm>
 #include <array>
 #include <unordered_map>

@@ -1,3 +1,5 @@
+// Arithmetic that either gives Python's result or fails. Python's integers have no end; here one that leaves 64 bits is
+// an error.
 #include "server/chat/jinja/operators.h"
 
 #include <algorithm>

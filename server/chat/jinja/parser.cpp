@@ -1,3 +1,5 @@
+// Statements. Anything that is not implemented ends the parse with its name, because a template that is taken half
+// would render a prompt that the model was never trained on, and nobody would notice.
 #include "server/chat/jinja/parser.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The bounds are checked in three places only: Step (time and depth), charge (memory) and write (output).
 #include "server/chat/jinja/render_context.h"
 
 #include <algorithm>

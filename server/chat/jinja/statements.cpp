@@ -1,3 +1,5 @@
+// What each statement does. `if` opens no scope; a loop opens one per turn, which is why a `set` in a loop does not
+// outlive it and templates use namespaces.
 #include "server/chat/jinja/statements.h"
 
 #include "server/chat/jinja/error.h"

@@ -1,3 +1,5 @@
+// The methods of str. Where an argument would need more of Python than a line, the method fails rather than
+// approximates.
 #include "server/chat/jinja/string_methods.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Case mapping is one character for one (utf8proc's simple mappings), with the one exception that occurs in practice.
 #include "server/chat/jinja/strings.h"
 
 #include <utf8proc.h>

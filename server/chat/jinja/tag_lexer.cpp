@@ -1,3 +1,4 @@
+// Tokens inside {{ }} and {% %}. Names are ASCII; Jinja allows letters of any script, which no template uses.
 #include <algorithm>
 #include <array>
 #include <charconv>

@@ -1,3 +1,4 @@
+// The tests behind `is`.
 #include <unordered_map>
 
 #include "server/chat/jinja/builtins.h"
@@ -33,12 +34,12 @@ bool is_iterable(const Value& value) {
   return value.is_undefined() || value.string() != nullptr || value.dict() != nullptr || value.sequence() != nullptr;
 }
 
-/// What has a length and can be indexed.
+/// What has a length and can be indexed. Undefined has the methods for both.
 bool is_sequence(const Value& value) {
   const Sequence* sequence = value.sequence();
   const bool indexed =
       sequence != nullptr && sequence->kind != SequenceKind::kView && sequence->kind != SequenceKind::kGenerator;
-  return indexed || value.string() != nullptr || value.dict() != nullptr;
+  return indexed || value.string() != nullptr || value.dict() != nullptr || value.is_undefined();
 }
 
 std::int64_t remainder_of(const Value& value, std::int64_t divisor) {

@@ -1,3 +1,5 @@
+// Values, their lengths and their items. Nesting is bounded where values are made, so that no walk over one needs a
+// bound of its own.
 #include "server/chat/jinja/value.h"
 
 #include <algorithm>

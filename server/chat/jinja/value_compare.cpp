@@ -1,3 +1,5 @@
+// Python's ==, < and in: numbers compare across their types, lists item by item, and most other mixtures cannot be
+// ordered.
 #include <algorithm>
 
 #include "server/chat/jinja/error.h"

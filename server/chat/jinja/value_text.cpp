@@ -1,3 +1,4 @@
+// str() and repr(). Models were trained on what Python printed, so 1.0 is not 1, and true is True.
 #include <utf8proc.h>
 
 #include <array>
