@@ -126,6 +126,10 @@ class CommandLine {
   }
 
   int run(int argc, char** argv) {
+    if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) {
+      std::cerr << "krait: unknown command '" << argv[1] << "'. Commands: serve, generate, logits, info, version\n";
+      return 1;
+    }
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -136,6 +140,11 @@ class CommandLine {
 
  private:
   using Command = std::function<int(const CommandInput&)>;
+
+  [[nodiscard]] bool is_command(const std::string& word) const {
+    const auto named = app_.get_subcommands([&](const CLI::App* command) { return command->get_name() == word; });
+    return !named.empty();
+  }
 
   CLI::App& add(const char* name, const char* help, bool serve, Command command) {
     CLI::App& app = *app_.add_subcommand(name, help);

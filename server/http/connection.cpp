@@ -92,6 +92,7 @@ class Connection {
     const ActiveRequest active(context_.active_requests);
     const Clock::time_point start = Clock::now();
     ResponseWriter writer(stream_, parser.get().version(), parser.get().keep_alive(), context_.options.write_timeout);
+    if (parser.get().method() == http::verb::head) writer.omit_body();
     const RouteMatch match = match_route(std::string(parser.get().method_string()), std::string(parser.get().target()));
     std::string log;
     if (!is_allowed(parser) || !match.found) {

@@ -45,7 +45,12 @@ asio::awaitable<bool> ResponseWriter::send(HttpReply reply) {
   response.prepare_payload();
   beast::error_code error;
   stream_.expires_after(timeout_);
-  co_await http::async_write(stream_, response, asio::redirect_error(asio::use_awaitable, error));
+  http::response_serializer<http::string_body> serializer(response);
+  if (omit_body_) {
+    co_await http::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, error));
+  } else {
+    co_await http::async_write(stream_, serializer, asio::redirect_error(asio::use_awaitable, error));
+  }
   stream_.expires_never();
   if (error) keep_alive_ = false;
   finished_ = !error;

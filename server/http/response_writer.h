@@ -32,6 +32,8 @@ class ResponseWriter {
   /// Whether the connection may serve another request; false also after a failed write.
   [[nodiscard]] bool keep_alive() const { return keep_alive_; }
   void close_after() { keep_alive_ = false; }
+  /// For HEAD: the answer's head as it would be, without its body.
+  void omit_body() { omit_body_ = true; }
   /// Whether the whole answer has been handed to the system.
   [[nodiscard]] bool finished() const { return finished_; }
   /// The status that was sent; 0 before.
@@ -47,6 +49,7 @@ class ResponseWriter {
   std::chrono::seconds timeout_;
   int status_ = 0;
   bool finished_ = false;
+  bool omit_body_ = false;
 };
 
 }  // namespace krait::server

@@ -9,6 +9,7 @@
 #include "server/openai/chat_messages.h"
 #include "server/openai/field_reader.h"
 #include "server/openai/json_text.h"
+#include "server/service/parameter_ranges.h"
 
 namespace krait::server {
 namespace {
@@ -199,6 +200,10 @@ void read_chat(FieldReader& reader, OpenAiRequest& request) {
     reader.fail(Error{.code = ErrorCode::kInvalidArgument,
                       .message = "top_logprobs needs logprobs to be true, found false",
                       .field = "top_logprobs"});
+  }
+  const ParameterRange* range = find_range("top_logprobs");
+  if (top.has_value() && !range->contains(static_cast<double>(*top))) {
+    reader.fail(range_error(*range, std::to_string(*top)));
   }
   if (request.logprobs) generation.sampling.logprobs = top.value_or(0);
   read_tools(reader, generation);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cpu/isa/gemm_kernel.h"
+#include "kernels/cpu/simd/avx512.h"
 
 namespace krait::cpu {
 namespace {

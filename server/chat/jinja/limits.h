@@ -12,10 +12,10 @@ struct Limits {
   int max_chain = 2000;                  ///< operators in one tag: each makes the tree one deeper
   int max_depth = 1500;                  ///< of evaluation: nodes inside nodes, through macros
   int max_value_depth = 128;             ///< lists in lists
-  std::size_t max_steps = 20'000'000;    ///< nodes evaluated
+  std::size_t max_steps = 5'000'000;     ///< nodes evaluated
   std::size_t max_text = 64U << 20;      ///< bytes of the output, or of one string
   std::size_t max_allocated = 1U << 30;  ///< bytes of all values made on the way
-  int max_seconds = 20;                  ///< looked at every few steps, for steps that are each slow
+  int max_seconds = 10;                  ///< looked at every few steps, for steps that are each slow
 };
 
 inline constexpr Limits kLimits{};

@@ -64,18 +64,19 @@ TEST_CASE("the demo model's template writes its roles and the generation prompt"
       "<|start_of_role|>assistant<|end_of_role|>Hello.<|end_of_text|>\n";
   CHECK(format(formatter, messages) == text);
   CHECK(format(formatter, messages, true) == text + "<|start_of_role|>assistant<|end_of_role|>");
-  const Json parts = {
-      message("user", {{{"type", "text"}, {"text", "a "}}, {{"type", "image"}}, {{"type", "text"}, {"text", "b"}}})};
+  const Json parts = Json::array(
+      {message("user", {{{"type", "text"}, {"text", "a "}}, {{"type", "image"}}, {{"type", "text"}, {"text", "b"}}})});
   CHECK(format(formatter, parts) == "<|start_of_role|>user<|end_of_role|>a b<|end_of_text|>\n");
 }
 
 TEST_CASE("what the demo model's template refuses is the caller's error, in the template's words") {
   const ChatFormatter formatter = load(std::string(KRAIT_SOURCE_DIR) + "/demo/aesop");
-  const auto role = formatter.format(Json{message("tool", "x")}, true, Json::object());
+  const auto role = formatter.format(Json::array({message("tool", "x")}), true, Json::object());
   REQUIRE_FALSE(role.ok());
   CHECK(role.error().code == ErrorCode::kInvalidArgument);
   CHECK(role.error().message == "Only the roles system, user and assistant are supported.");
-  const auto order = formatter.format(Json{message("user", "x"), message("system", "y")}, true, Json::object());
+  const auto order =
+      formatter.format(Json::array({message("user", "x"), message("system", "y")}), true, Json::object());
   REQUIRE_FALSE(order.ok());
   CHECK(order.error().message == "The system message must come first.");
 }
@@ -115,7 +116,7 @@ TEST_CASE("of named templates, tools choose the one for them") {
 TEST_CASE("reasoning is offered under the names that templates look for") {
   const ModelFolder folder(
       Files{{"chat_template.jinja", "{{ messages[0].reasoning_content }}{{ messages[0].thinking }}"}});
-  CHECK(format(load(folder.path()), {{{"role", "assistant"}, {"reasoning", "r"}}}) == "rr");
+  CHECK(format(load(folder.path()), Json::array({{{"role", "assistant"}, {"reasoning", "r"}}})) == "rr");
 }
 
 TEST_CASE("keys keep the client's order where the request kept it") {
