@@ -13,7 +13,8 @@
 namespace krait {
 
 struct EncodeOptions {
-  bool add_special_tokens = true;  ///< run the post-processor (a template's output already has its special tokens: false)
+  bool add_special_tokens =
+      true;  ///< run the post-processor (a template's output already has its special tokens: false)
 };
 
 /// Text to token ids and back, as the checkpoint's `tokenizer.json` says. Immutable and thread-safe after loading.
@@ -22,10 +23,12 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
 
   /// Fails on text that is not valid UTF-8.
-  [[nodiscard]] virtual Result<std::vector<std::int32_t>> encode(std::string_view text, EncodeOptions options) const = 0;
+  [[nodiscard]] virtual Result<std::vector<std::int32_t>> encode(std::string_view text,
+                                                                 EncodeOptions options) const = 0;
   /// Bytes that are not valid UTF-8 become U+FFFD; ids outside the vocabulary give nothing.
   [[nodiscard]] virtual std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const = 0;
-  /// The raw bytes that one token adds to the text, before any repair of UTF-8; empty for special tokens when they are skipped.
+  /// The raw bytes that one token adds to the text, before any repair of UTF-8; empty for special tokens when they are
+  /// skipped.
   [[nodiscard]] virtual std::string token_bytes(std::int32_t id, bool skip_special_tokens) const = 0;
   [[nodiscard]] virtual std::optional<std::int32_t> token_to_id(std::string_view token) const = 0;
   /// The token as `tokenizer.json` spells it; nullopt outside the vocabulary.
@@ -35,12 +38,13 @@ class Tokenizer {
   [[nodiscard]] virtual std::int32_t vocab_size() const = 0;
 };
 
-/// Reads `tokenizer.json`. A model, normalizer, pre-tokenizer, post-processor or decoder that this version does not implement is an
-/// error that names it and the file.
+/// Reads `tokenizer.json`. A model, normalizer, pre-tokenizer, post-processor or decoder that this version does not
+/// implement is an error that names it and the file.
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& tokenizer_json_path);
 
-/// Turns a stream of ids into a stream of text pieces whose concatenation (with `flush`) is the decoding of all ids, and that never
-/// hold half a character. Keeps a bounded tail: the cost of a token does not grow with the length of the answer.
+/// Turns a stream of ids into a stream of text pieces whose concatenation (with `flush`) is the decoding of all ids,
+/// and that never hold half a character. Keeps a bounded tail: the cost of a token does not grow with the length of the
+/// answer.
 class IncrementalDetokenizer {
  public:
   IncrementalDetokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special_tokens);

@@ -19,12 +19,13 @@ Error no_tokenizer(const std::string& field) {
 
 }  // namespace
 
-RequestRun::RequestRun(GenerationRequest request, ServedModel model, WorkerPool& workers, ServiceObserver* observer)
-    : request_(std::move(request)), model_(std::move(model)), workers_(workers), observer_(observer) {}
+RequestRun::RequestRun(GenerationRequest request, ServedModel model, std::shared_ptr<JobQueue> workers,
+                       ServiceObserver* observer)
+    : request_(std::move(request)), model_(std::move(model)), workers_(std::move(workers)), observer_(observer) {}
 
 void RequestRun::start() {
   // A weak pointer: when the reader leaves while the job waits, there is nothing left to do.
-  workers_.post([weak = weak_from_this()] {
+  workers_->post([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->prepare();
   });
 }
@@ -122,7 +123,7 @@ void RequestRun::listen(Choice& choice) {
   choice.stream->set_listener([weak = weak_from_this(), &choice] {
     const auto self = weak.lock();
     if (self == nullptr || choice.wakeups.fetch_add(1) != 0) return;
-    self->workers_.post([self, &choice] { self->work_off(choice); });
+    self->workers_->post([self, &choice] { self->work_off(choice); });
   });
 }
 
@@ -199,13 +200,13 @@ void RequestRun::observe_finish(const Choice& choice, FinishReason reason) {
 }
 
 void RequestRun::fail(Error error) {
-  abort_all();
+  // The first last event counts: what the aborted choices report comes after the reason.
   events_->push(std::move(error));
+  abort_all();
 }
 
 void RequestRun::cancel() {
-  abort_all();
-  events_->push(Error{.code = ErrorCode::kCancelled, .message = "the request was cancelled", .field = {}});
+  fail(Error{.code = ErrorCode::kCancelled, .message = "the request was cancelled", .field = {}});
 }
 
 void RequestRun::abort_all() {

@@ -22,7 +22,8 @@ namespace krait::server {
 /// engine's streams hold it weakly, so that a reader who leaves ends it.
 class RequestRun : public std::enable_shared_from_this<RequestRun> {
  public:
-  RequestRun(GenerationRequest request, ServedModel model, WorkerPool& workers, ServiceObserver* observer);
+  RequestRun(GenerationRequest request, ServedModel model, std::shared_ptr<JobQueue> workers,
+             ServiceObserver* observer);
 
   [[nodiscard]] const std::shared_ptr<EventQueue>& events() const { return events_; }
   /// Queues the encoding. Call it once, after make_shared.
@@ -63,7 +64,7 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
 
   const GenerationRequest request_;
   const ServedModel model_;
-  WorkerPool& workers_;
+  std::shared_ptr<JobQueue> workers_;
   ServiceObserver* observer_;
   const std::chrono::steady_clock::time_point arrival_ = std::chrono::steady_clock::now();
   std::shared_ptr<EventQueue> events_ = std::make_shared<EventQueue>();

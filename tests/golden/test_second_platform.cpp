@@ -114,7 +114,7 @@ TEST_CASE("a second platform with its own mamba2 backend generates the demo text
   CHECK(serving->summary().layer_kinds.front().backend == "plain_mamba2");
   g_scans = 0;
   for (const DemoCase& one : demo_cases()) {
-    if (one.min_margin < 0.05) continue;
+    if (one.min_margin < 0.05 || (KRAIT_SANITIZED != 0 && one.ids.size() > 60)) continue;
     const auto request = demo_request("second", one.prompt, static_cast<int>(one.ids.size()));
     CHECK(read_all(*serving->engine().submit(request).value()).ids == one.ids);
   }
