@@ -7,17 +7,20 @@
 namespace krait::server {
 namespace {
 
+/// "FILE:LINE: message", as compilers write it.
 Error config_error(const std::string& path, const YAML::Mark& mark, const std::string& message, std::string key = {}) {
   const std::string line = mark.is_null() ? "" : ":" + std::to_string(mark.line + 1);
   return Error{.code = ErrorCode::kInvalidArgument, .message = path + line + ": " + message, .field = std::move(key)};
 }
 
+/// For the message about an unknown key, which is most often a typing error.
 std::string known_keys() {
   std::string keys;
   for (const OptionSpec& spec : option_table()) keys += (keys.empty() ? "" : ", ") + std::string(spec.name);
   return keys;
 }
 
+/// What was found, in a person's words.
 const char* kind_name(const YAML::Node& node) {
   if (node.IsSequence()) return "a list";
   if (node.IsMap()) return "a map";
@@ -53,6 +56,7 @@ Result<std::vector<std::string>> node_texts(const OptionSpec& spec, const YAML::
                .field = std::string(spec.name)};
 }
 
+/// One key of the file. The value's own check adds the file and the line as its source.
 Status read_entry(const std::string& path, const YAML::Node& key, const YAML::Node& value, OptionValues& values) {
   const std::string name = key.IsScalar() ? key.Scalar() : "";
   const OptionSpec* spec = find_option(name);

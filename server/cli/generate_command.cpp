@@ -12,12 +12,14 @@
 namespace krait::server {
 namespace {
 
+/// A terminal would wait for a text that nobody knows to type, so there a prompt must be given.
 std::string read_prompt(const GenerateFlags& flags) {
   if (flags.prompt.has_value()) return *flags.prompt;
   if (isatty(STDIN_FILENO) != 0) throw StartupError("no prompt: give --prompt TEXT, or pipe a text in");
   return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
 }
 
+/// The same request that HTTP makes, so that the same checks and defaults hold.
 GenerationRequest make_request(const GenerateFlags& flags) {
   GenerationRequest request;
   const std::string prompt = read_prompt(flags);

@@ -9,6 +9,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The order of huggingface_hub itself.
 fs::path hub_cache(const EnvironmentLookup& lookup) {
   const auto value = [&](const char* name) {
     const char* text = lookup(name);
@@ -29,6 +30,7 @@ bool is_hub_name(const std::string& model) {
          model.front() != '.' && model.back() != '/' && model.find("..") == std::string::npos;
 }
 
+/// What makes a folder a checkpoint.
 bool has_config(const fs::path& folder) {
   std::error_code ignored;
   return fs::is_regular_file(folder / "config.json", ignored);

@@ -13,12 +13,14 @@
 namespace krait::server {
 namespace {
 
+/// Fixtures and research checkpoints often have none; they are still served by ids.
 std::shared_ptr<const Tokenizer> load_tokenizer_if_any(const std::string& folder) {
   const std::string file = folder + "/tokenizer.json";
   if (!std::filesystem::exists(file)) return nullptr;
   return value_or_throw(load_tokenizer(file));
 }
 
+/// An empty renderer when there is no template: chat requests are then refused, completions work.
 ChatRenderer make_renderer(const std::string& folder, const std::string& template_file) {
   auto formatter = std::make_shared<ChatFormatter>(value_or_throw(ChatFormatter::load(folder, template_file)));
   if (!formatter->has_template()) return {};

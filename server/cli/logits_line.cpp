@@ -11,6 +11,7 @@
 namespace krait::server {
 namespace {
 
+/// A line that was read and checked.
 struct LogitsRequest {
   std::vector<std::int32_t> ids;
   int generate = 0;
@@ -18,6 +19,7 @@ struct LogitsRequest {
   bool generated_logits = false;
 };
 
+/// Rows in the order of positions; those of generated tokens only when asked for.
 struct LogitsAnswer {
   std::vector<std::vector<float>> prompt_logits;
   std::vector<std::vector<float>> generated_logits;
@@ -25,6 +27,7 @@ struct LogitsAnswer {
   std::vector<float> logprobs;
 };
 
+/// Ids are checked here: there is no service in between, and the engine trusts its caller.
 Result<LogitsRequest> parse_line(const std::string& line, const EngineConfig& config) {
   Result<nlohmann::json> body = parse_json_object(line);
   if (!body.ok()) return std::move(body).error();
@@ -49,6 +52,7 @@ Result<LogitsRequest> parse_line(const std::string& line, const EngineConfig& co
   return request;
 }
 
+/// Greedy, and past the end of the text: the caller compares numbers, not prose.
 EngineRequest to_engine_request(const LogitsRequest& request, const std::string& id) {
   EngineRequest out;
   out.id = id;
@@ -62,6 +66,7 @@ EngineRequest to_engine_request(const LogitsRequest& request, const std::string&
   return out;
 }
 
+/// Waits for the whole answer. The prompt's rows come first, whatever steps they came in.
 Result<LogitsAnswer> compute(const LogitsRequest& request, Engine& engine, const std::string& id) {
   auto stream = engine.submit(to_engine_request(request, id));
   if (!stream.ok()) return std::move(stream).error();

@@ -17,13 +17,16 @@ std::optional<T> parse_number(std::string_view text) {
   return value;
 }
 
+/// The limits of integers and numbers are inclusive.
 bool in_range(const OptionSpec& spec, double value) { return value >= spec.minimum && value <= spec.maximum; }
 
+/// Neither side of TYPE=NAME may be empty; what is valid beyond that the registry knows.
 bool is_pair(std::string_view text) {
   const std::size_t equals = text.find('=');
   return equals != std::string_view::npos && equals > 0 && equals + 1 < text.size();
 }
 
+/// The one check of every source: a value that passes here can be read by its typed getter.
 bool is_valid(const OptionSpec& spec, const std::string& text) {
   switch (spec.type) {
     case OptionType::kText:

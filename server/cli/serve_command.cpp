@@ -18,6 +18,7 @@ namespace {
 /// Answers that are finished may still be on their way to slow clients for so long.
 constexpr std::chrono::milliseconds kFlushLimit{2000};
 
+/// What an operator wants to see before the first request: what runs, on which backends, and what it costs.
 void log_summary(const ModelSummary& summary, const std::string& served_name) {
   spdlog::info("model {} ({}) from {}", served_name, summary.architecture, summary.path);
   for (const LayerKindSummary& kind : summary.layer_kinds) {

@@ -5,6 +5,7 @@
 namespace krait::server {
 namespace {
 
+/// Values were checked against their ranges when they were set, so the cast cannot lose anything.
 int as_int(const OptionValues& values, std::string_view name) {
   return static_cast<int>(values.integer(name).value_or(0));
 }

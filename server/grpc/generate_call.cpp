@@ -31,6 +31,8 @@ GenerateCall::GenerateCall(grpc::CallbackServerContext& context, const v1::Gener
   generation_->set_listener([this] { pump(); });
 }
 
+/// Starts the next write when none is under way. Called after every event and after every write, so one of them sees
+/// the other.
 void GenerateCall::pump() {
   const std::lock_guard lock(mutex_);
   if (writing_ || finished_) return;
@@ -65,6 +67,7 @@ void GenerateCall::fail(const Error& error) {
   finish(to_status(error));
 }
 
+/// Ends the call with a status; gRPC then calls OnDone. Under the lock, or before there is anybody to share with.
 void GenerateCall::finish(grpc::Status status) {
   finished_ = true;
   outcome_ =

@@ -9,6 +9,7 @@
 namespace krait::server {
 namespace {
 
+/// Presence decides, never the value: a zero temperature is greedy, an unset one the default.
 SamplingOptions to_sampling(const v1::Sampling& from) {
   SamplingOptions to;
   if (from.has_temperature()) to.temperature = from.temperature();
@@ -28,6 +29,7 @@ SamplingOptions to_sampling(const v1::Sampling& from) {
   return to;
 }
 
+/// The same checks as for HTTP, by the same function.
 Result<ChatInput> to_chat(const v1::Chat& from) {
   nlohmann::json messages = nlohmann::json::array();
   for (const v1::ChatMessage& message : from.messages()) {
@@ -49,6 +51,7 @@ Result<ChatInput> to_chat(const v1::Chat& from) {
   return chat;
 }
 
+/// Ids always, log-probabilities when they were asked for.
 v1::Delta to_message(const Delta& delta, bool logprobs) {
   v1::Delta out;
   out.set_index(delta.index);

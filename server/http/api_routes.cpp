@@ -14,11 +14,13 @@ HttpReply model_reply(const std::string& name, Service& service) {
   return model.ok() ? json_reply(model_json(*model)) : error_reply(model.error());
 }
 
+/// Not an empty list while loading: a client would take it for an answer.
 HttpReply models_reply(Service& service) {
   const Result<ServedModel> any = service.find_model({});
   return any.ok() ? json_reply(model_list_json(service.models())) : error_reply(any.error());
 }
 
+/// 200 only when a request would be served; the reason otherwise.
 HttpReply health_reply(Service& service) {
   const std::string reason = service.not_ready_reason();
   if (reason.empty()) return json_reply({{"status", "ok"}});

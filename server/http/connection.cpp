@@ -44,6 +44,7 @@ class ActiveRequest {
   std::atomic<int>& count_;
 };
 
+/// The same for no key and a wrong one: nothing is learnt from it.
 HttpReply unauthorized_reply() {
   return error_reply(Error{.code = ErrorCode::kUnauthenticated,
                            .message = "a valid API key is needed: Authorization: Bearer KEY",
@@ -138,6 +139,7 @@ class Connection {
     co_return false;
   }
 
+  /// A request that generates runs beside a watch on the socket; whichever ends first cancels the other.
   asio::awaitable<void> answer(const Route& route, const std::string& body, ResponseWriter& writer, std::string& log) {
     if (route.endpoint != Endpoint::kCompletions && route.endpoint != Endpoint::kChat) {
       HttpReply reply = answer_simple_route(route, context_);
@@ -178,6 +180,7 @@ class Connection {
     }
   }
 
+  /// One line a request; probes and scrapes only when debugging.
   static void write_log(const Parser& parser, const RouteMatch& match, const ResponseWriter& writer,
                         Clock::time_point start, const std::string& detail) {
     const Endpoint endpoint = match.route.endpoint;

@@ -63,6 +63,7 @@ std::string header_list(const std::vector<std::string>& names) {
   return out;
 }
 
+/// `created` is the time of the answer; the id and the model are the service's.
 ResponseHead make_head(const OpenAiRequest& request, const Generation& generation) {
   return ResponseHead{
       .kind = request.kind,
@@ -89,6 +90,7 @@ struct Answer {
   std::string& log;
 };
 
+/// Nothing is written before the end, so an error at any time has its own status.
 asio::awaitable<void> answer_whole(Answer& answer) {
   ResponseBuilder builder(answer.head);
   for (;;) {

@@ -22,6 +22,7 @@ using asio::ip::tcp;
 
 namespace {
 
+/// The first address of a name: a server that should listen on several is given a wildcard.
 tcp::endpoint resolve(asio::io_context& io, const std::string& host, std::uint16_t port) {
   boost::system::error_code error;
   const auto found = tcp::resolver(io).resolve(host, std::to_string(port), error);
@@ -59,6 +60,7 @@ struct HttpServer::Impl {
     }
   }
 
+  /// Each connection gets a strand: its coroutine, its watch and its timers never run at once.
   asio::awaitable<void> accept() {
     for (;;) {
       boost::system::error_code error;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr unsigned kHttp11 = 11;
 
+/// Headers of every answer.
 template <typename Body>
 void set_common(http::response<Body>& response, const std::vector<std::pair<std::string, std::string>>& headers,
                 bool keep_alive) {
@@ -26,6 +27,7 @@ void set_common(http::response<Body>& response, const std::vector<std::pair<std:
 
 }  // namespace
 
+/// A write that takes longer than the limit fails, and Beast closes the connection.
 template <typename Buffers>
 asio::awaitable<bool> ResponseWriter::write(Buffers buffers) {
   beast::error_code error;

@@ -50,6 +50,7 @@ RouteMatch not_found(std::string_view method, std::string_view path) {
   return match;
 }
 
+/// RFC 9110 wants Allow with every 405.
 RouteMatch wrong_method(std::string_view method, std::string_view path, std::string_view allowed) {
   RouteMatch match;
   match.failure.error = {

@@ -10,6 +10,7 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
+/// One row a metric: adding one is adding a line.
 struct EngineMetric {
   const char* name;
   const char* help;
@@ -20,6 +21,7 @@ struct EngineMetric {
 
 double as_double(std::int64_t value) { return static_cast<double>(value); }
 
+/// 0 before there is a budget, never a division by it.
 double cache_usage(const EngineStats& stats) {
   if (stats.cache_bytes_total == 0) return 0;
   return static_cast<double>(stats.cache_bytes_used) / static_cast<double>(stats.cache_bytes_total);

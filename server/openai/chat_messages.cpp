@@ -12,18 +12,21 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kRoles = {"system", "developer", "user", "assistant"};
 
+/// A value of the wrong type at a place such as "messages[1].content".
 Error must_be(const std::string& field, const std::string& expected, const nlohmann::json& found) {
   return Error{.code = ErrorCode::kInvalidArgument,
                .message = field + " must be " + expected + ", found " + describe_value(found),
                .field = field};
 }
 
+/// Something the API knows and this version does not.
 Error not_served(const std::string& field, const std::string& what) {
   return Error{.code = ErrorCode::kUnsupported,
                .message = field + ": " + what + " is not served by this version of Krait",
                .field = field};
 }
 
+/// Roles are checked here and not only by the template, whose errors name no place.
 Status check_role(const std::string& at, const nlohmann::json& message) {
   const auto role = message.find("role");
   if (role == message.end() || !role->is_string()) {
@@ -37,6 +40,7 @@ Status check_role(const std::string& at, const nlohmann::json& message) {
   return must_be(at + ".role", "one of system, developer, user and assistant", *role);
 }
 
+/// Only text parts are served; an image is refused, never skipped.
 Result<std::string> part_text(const std::string& at, const nlohmann::json& part) {
   if (part.is_string()) return part.get<std::string>();
   if (!part.is_object()) return must_be(at, "a text part", part);
@@ -49,6 +53,7 @@ Result<std::string> part_text(const std::string& at, const nlohmann::json& part)
   return text->get<std::string>();
 }
 
+/// An assistant may have said nothing; everybody else must have content.
 Result<std::string> content_text(const std::string& at, const nlohmann::json& message) {
   const auto content = message.find("content");
   const bool absent = content == message.end() || content->is_null();
@@ -66,6 +71,7 @@ Result<std::string> content_text(const std::string& at, const nlohmann::json& me
   return joined;
 }
 
+/// Other keys ("name") go through: templates may print them.
 Result<nlohmann::json> normalise_message(const std::string& at, const nlohmann::json& message) {
   if (!message.is_object()) return must_be(at, "an object with role and content", message);
   if (Status status = check_role(at, message); !status.ok()) return status.error();

@@ -50,6 +50,7 @@ bool is_empty_value(const nlohmann::json& value) {
   return value == false || value == "" || value == 1.0 || ((value.is_array() || value.is_object()) && value.empty());
 }
 
+/// Names the first such field that asks for something.
 void refuse_unserved(FieldReader& reader) {
   for (std::string_view name : kRefusedFields) {
     const nlohmann::json* value = reader.find(std::string(name));
@@ -59,6 +60,7 @@ void refuse_unserved(FieldReader& reader) {
   }
 }
 
+/// Plain text is the one format that needs no grammar.
 void read_response_format(FieldReader& reader) {
   const nlohmann::json* format = reader.object("response_format");
   if (format == nullptr) return;
@@ -69,6 +71,7 @@ void read_response_format(FieldReader& reader) {
                                                  "' is not served by this version of Krait; valid types: text"));
 }
 
+/// tool_choice "none" makes tools harmless: they are then dropped, as the API says.
 void read_tools(FieldReader& reader, GenerationRequest& request) {
   const nlohmann::json* choice = reader.find("tool_choice");
   const bool none = choice != nullptr && *choice == "none";
@@ -82,6 +85,7 @@ void read_tools(FieldReader& reader, GenerationRequest& request) {
   if (!none) request.tools = *tools;
 }
 
+/// Keys are ids as text, because JSON has no other keys.
 void read_logit_bias(FieldReader& reader, SamplingOptions& sampling) {
   const nlohmann::json* biases = reader.object("logit_bias");
   if (biases == nullptr) return;
@@ -97,6 +101,7 @@ void read_logit_bias(FieldReader& reader, SamplingOptions& sampling) {
   }
 }
 
+/// Fields that both endpoints share.
 void read_sampling(FieldReader& reader, GenerationRequest& request) {
   SamplingOptions& sampling = request.sampling;
   sampling.temperature = reader.number("temperature");
@@ -123,6 +128,7 @@ void read_sampling(FieldReader& reader, GenerationRequest& request) {
   }
 }
 
+/// Fields that shape the stream and not the answer.
 void read_stream(FieldReader& reader, OpenAiRequest& request) {
   request.generation.stream = reader.flag("stream", false);
   const nlohmann::json* options = reader.object("stream_options");
@@ -144,8 +150,10 @@ void read_service_fields(FieldReader& reader, GenerationRequest& request) {
   for (const char* name : {"user", "metadata", "store", "service_tier"}) reader.find(name);
 }
 
+/// One number in front decides: a list of ids that goes wrong later is reported as such.
 bool is_id_list(const nlohmann::json& value) { return value.is_array() && !value.empty() && value.front().is_number(); }
 
+/// Ids outside 32 bits are refused here; ids outside the vocabulary by the service, which knows it.
 std::optional<Prompt> read_ids(FieldReader& reader, const nlohmann::json& list) {
   std::vector<std::int32_t> ids;
   for (const nlohmann::json& item : list) {
@@ -160,6 +168,7 @@ std::optional<Prompt> read_ids(FieldReader& reader, const nlohmann::json& list) 
   return ids;
 }
 
+/// Mixed lists of texts and ids are allowed: each item is a prompt of its own.
 void read_prompt(FieldReader& reader, GenerationRequest& request) {
   constexpr const char* kExpected = "a string, a list of token ids, or a list of either";
   const nlohmann::json* value = reader.find("prompt");
@@ -181,6 +190,7 @@ void read_prompt(FieldReader& reader, GenerationRequest& request) {
   }
 }
 
+/// What only the chat endpoint has; max_completion_tokens wins over its old name.
 void read_chat(FieldReader& reader, OpenAiRequest& request) {
   GenerationRequest& generation = request.generation;
   ChatInput chat;
@@ -210,6 +220,7 @@ void read_chat(FieldReader& reader, OpenAiRequest& request) {
   reader.find("parallel_tool_calls");
 }
 
+/// What only the completions endpoint has; its logprobs are a number.
 void read_completions(FieldReader& reader, OpenAiRequest& request) {
   read_prompt(reader, request.generation);
   request.generation.add_special_tokens = reader.flag("add_special_tokens", true);

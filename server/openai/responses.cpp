@@ -11,17 +11,21 @@ namespace {
 
 using nlohmann::json;
 
+/// The system fields that every body and every chunk begin with.
 json head_json(const ResponseHead& head, const char* object) {
   return {{"id", head.id}, {"object", object}, {"created", head.created}, {"model", head.model}};
 }
 
+/// The API's words; aborts and failures are errors and have none.
 const char* finish_name(FinishReason reason) { return reason == FinishReason::kLength ? "length" : "stop"; }
 
+/// null when none were asked for, as the API has it.
 json logprobs_json(const ResponseHead& head, const std::vector<OutputToken>& tokens) {
   if (!head.logprobs) return nullptr;
   return head.kind == ApiKind::kChat ? chat_logprobs(tokens) : completion_logprobs(tokens);
 }
 
+/// vLLM's `token_ids`: the answer as ids, for clients that detokenise themselves.
 json ids_json(const std::vector<OutputToken>& tokens) {
   json ids = json::array();
   for (const OutputToken& token : tokens) ids.push_back(token.chosen.id);

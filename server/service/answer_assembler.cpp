@@ -15,6 +15,7 @@ std::string AnswerAssembler::bytes_of(std::int32_t id) const {
   return tokenizer_ == nullptr ? std::string() : tokenizer_->token_bytes(id, false);
 }
 
+/// Bytes cost a look-up a candidate, so they are filled in only where log-probabilities were asked for.
 OutputToken AnswerAssembler::describe(const SampledToken& token) const {
   OutputToken out;
   out.chosen = {.id = token.token, .bytes = {}, .logprob = token.logprob};
@@ -40,6 +41,7 @@ bool AnswerAssembler::push(const SampledToken& token, bool is_stop_token, Delta&
   return show(text, delta);
 }
 
+/// Runs new text through the stop matcher and lets go of the tokens whose text is shown wholly.
 bool AnswerAssembler::show(const std::string& text, Delta& delta) {
   if (tokens_ <= options_.min_tokens) {
     delta.text += text;

@@ -6,6 +6,7 @@
 namespace krait::server {
 namespace {
 
+/// A seed nobody asked for: different for every choice, so that n > 1 without a seed gives n answers.
 std::uint64_t random_seed() {
   thread_local std::mt19937_64 generator{std::random_device{}()};
   return generator();
@@ -30,6 +31,8 @@ void RequestRun::start() {
   });
 }
 
+/// On a worker. Started goes out only when every choice is in the engine: until then an error can still be a plain HTTP
+/// status.
 void RequestRun::prepare() {
   Result<std::vector<std::vector<std::int32_t>>> prompts = encode_all();
   if (!prompts.ok()) return fail(std::move(prompts).error());
@@ -38,6 +41,7 @@ void RequestRun::prepare() {
   for (const auto& choice : choices_) listen(*choice);
 }
 
+/// A template writes its own special tokens, so the tokenizer must not add any.
 Result<std::vector<std::int32_t>> RequestRun::encode_chat() const {
   if (!model_.render_chat) {
     return Error{
@@ -73,6 +77,7 @@ Result<std::vector<std::vector<std::int32_t>>> RequestRun::encode_all() const {
   return prompts;
 }
 
+/// All lengths are checked before the first choice is submitted: a request is admitted whole or not at all.
 Status RequestRun::submit_all(const std::vector<std::vector<std::int32_t>>& prompts) {
   std::vector<int> max_tokens;
   for (const auto& prompt : prompts) {
@@ -127,6 +132,8 @@ void RequestRun::listen(Choice& choice) {
   });
 }
 
+/// Takes events until no push is left that nobody has seen. Two workers are never in here for one choice: the counter
+/// passes through zero only when the work is done.
 void RequestRun::work_off(Choice& choice) {
   for (int seen = choice.wakeups.load();;) {
     while (auto event = choice.stream->try_pop()) handle(choice, std::move(*event));
@@ -136,6 +143,7 @@ void RequestRun::work_off(Choice& choice) {
   }
 }
 
+/// One step of one choice. A stop string ends it here, whatever the engine still computes.
 void RequestRun::handle(Choice& choice, TokenEvent event) {
   if (choice.finished) return;  // ended by a stop string: what the engine had under way is not part of the answer
   choice.stats = event.stats;
@@ -178,6 +186,7 @@ void RequestRun::finish_choice(Choice& choice, ChoiceFinished finished) {
                                     .completion_tokens = completion_tokens_.load()}});
 }
 
+/// Latencies as the service sees them: with the way from the engine, without the network.
 void RequestRun::observe_tokens(Choice& choice, int tokens) {
   const auto now = std::chrono::steady_clock::now();
   if (observer_ != nullptr) {
@@ -209,6 +218,7 @@ void RequestRun::cancel() {
   fail(Error{.code = ErrorCode::kCancelled, .message = "the request was cancelled", .field = {}});
 }
 
+/// Aborting what has ended is harmless: the engine ignores ids that it does not know.
 void RequestRun::abort_all() {
   std::lock_guard lock(mutex_);
   cancelled_ = true;

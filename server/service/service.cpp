@@ -17,6 +17,7 @@ std::unique_ptr<Generation> refused(const GenerationRequest& request, Error erro
   return std::make_unique<Generation>(request.id, request.model, std::move(events), std::function<void()>());
 }
 
+/// Every reason why nothing is served now is one code: clients should try again.
 Error unavailable(std::string reason) {
   return Error{.code = ErrorCode::kUnavailable, .message = std::move(reason), .field = {}};
 }

@@ -17,6 +17,7 @@ Error invalid(std::string field, std::string message) {
   return Error{.code = ErrorCode::kInvalidArgument, .message = std::move(message), .field = std::move(field)};
 }
 
+/// The words for a field that is understood and not served; the caller learns which one to leave out.
 Error not_served(const std::string& field) {
   return Error{.code = ErrorCode::kUnsupported,
                .message = field + " is not served by this version of Krait; leave it out",
@@ -38,6 +39,7 @@ Status check_served(const GenerationRequest& request) {
   return ok_status();
 }
 
+/// A field that was not given is always right: its default is.
 template <typename T>
 Status check(std::string_view name, const std::optional<T>& value) {
   if (!value.has_value()) return ok_status();
@@ -46,6 +48,7 @@ Status check(std::string_view name, const std::optional<T>& value) {
   return range_error(*range, format_number(static_cast<double>(*value)));
 }
 
+/// The first wrong field in the order of the documentation, so that messages do not depend on JSON's order.
 Status check_ranges(const GenerationRequest& request) {
   const SamplingOptions& sampling = request.sampling;
   const Status checks[] = {
@@ -67,6 +70,7 @@ Status check_ranges(const GenerationRequest& request) {
   return ok_status();
 }
 
+/// Stop strings cost work for every byte of the answer: their number and length are bounded.
 Status check_stop(const std::vector<std::string>& stop) {
   if (stop.size() > kMaxStopStrings) {
     return invalid("stop", "stop may hold at most " + std::to_string(kMaxStopStrings) + " strings, found " +
@@ -87,6 +91,7 @@ Status check_id(const std::string& field, std::int64_t id, int vocab_size) {
                             std::to_string(vocab_size - 1));
 }
 
+/// The engine indexes logits with these ids, so none may lie outside the vocabulary.
 Status check_token_ids(const SamplingOptions& sampling, const ModelLimits& limits) {
   for (std::int64_t id : sampling.stop_token_ids) {
     if (Status status = check_id("stop_token_ids", id, limits.vocab_size); !status.ok()) return status;
@@ -98,6 +103,7 @@ Status check_token_ids(const SamplingOptions& sampling, const ModelLimits& limit
   return ok_status();
 }
 
+/// What can be checked before encoding; the lengths follow in resolve_max_tokens.
 Status check_prompts(const GenerationRequest& request, const ModelLimits& limits) {
   if (request.chat.has_value()) return ok_status();
   if (request.prompts.empty()) return invalid("prompt", "prompt must not be empty");
