@@ -34,7 +34,7 @@ struct PackScheme {
   Quantization quantization = Quantization::kNone;
   /// The type that the input rows of the product are rounded to; decides the layout that the kernel streams.
   DType compute_dtype = DType::kFloat32;
-  /// The two parts are gate and up of a gated MLP and will be used with `Activation::kSiluGate`: their columns may be
+  /// The two parts are gate and up of a gated MLP and will be used with a gated epilogue: their columns may be
   /// interleaved.
   bool gate_up = false;
 };

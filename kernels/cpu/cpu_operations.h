@@ -25,13 +25,21 @@ class CpuOperations final : public Operations {
 
   void embedding(const EmbeddingArgs& args) override;
   void linear(const LinearArgs& args) override;
+  void gate(const GateArgs& args) override;
+  void scaled_add(const ScaledAddArgs& args) override;
+  void activate(const ActivateArgs& args) override;
   void add_rms_norm(const AddRmsNormArgs& args) override;
   void gated_rms_norm(const GatedRmsNormArgs& args) override;
   void qk_norm_rope_write_kv(const WriteKvArgs& args) override;
   void paged_attention(const PagedAttentionArgs& args) override;
   void causal_conv1d(const CausalConv1dArgs& args) override;
+  void grouped_causal_conv1d(const GroupedCausalConv1dArgs& args) override;
   void ssm_scan(const SsmScanArgs& args) override;
+  void selective_scan(const SelectiveScanArgs& args) override;
   void selective_state_update(const SelectiveStateUpdateArgs& args) override;
+  void delta_rule(const DeltaRuleArgs& args) override;
+  void linear_attention(const LinearAttentionArgs& args) override;
+  void rg_lru(const RgLruArgs& args) override;
   void moe(const MoeArgs& args) override;
   void gather_rows(const GatherRowsArgs& args) override;
   void sample(const SampleArgs& args) override;

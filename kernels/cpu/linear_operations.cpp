@@ -41,8 +41,10 @@ GemmArgs CpuOperations::prepare_gemm(const PackedWeight& weight, const TensorVie
   require(storage != nullptr, "a weight of another platform");
   const PanelWeight& panels = storage->panels();
   const Index rows = x.rows();
-  require(panels.gate_up == (epilogue.activation == Activation::kSiluGate),
-          "silu-gate goes with weights packed as gate_up, and only with them");
+  require(panels.gate_up == epilogue.gated, "a gated product goes with weights packed as gate_up, and only with them");
+  require(
+      epilogue.activation == (epilogue.gated ? Activation::kSilu : Activation::kNone) && epilogue.gate_scale == 1.0F,
+      "an activation that the product does not have yet");
   GemmArgs args{.weight = panels,
                 .x = const_matrix(x, rows, panels.k, "x of linear"),
                 .y = matrix(y, rows, panels.n, "y of linear"),

@@ -30,7 +30,7 @@ void GatedMlp::load(WeightLoader& loader) {
 void GatedMlp::forward(ForwardContext& context, const TensorView& x, const LayerOutput& output) const {
   const Workspace::Scope scope(context.workspace);
   const TensorView inner = context.workspace.matrix(x.rows(), intermediate_);
-  gate_up_.forward(context.ops, x, inner, {.activation = Activation::kSiluGate});
+  gate_up_.forward(context.ops, x, inner, {.activation = Activation::kSilu, .gated = true});
   down_.forward(context.ops, inner, output.into, {.scale = output.scale, .accumulate = output.accumulate});
 }
 
@@ -54,13 +54,14 @@ void SparseMoe::load(WeightLoader& loader) {
 }
 
 void SparseMoe::forward(ForwardContext& context, const TensorView& x, const LayerOutput& output) const {
+  const Workspace::Scope scope(context.workspace);
+  const TensorView logits = context.workspace.matrix(x.rows(), config_.experts);
+  context.ops.linear({.weight = &router_, .x = x, .y = logits});
   context.ops.moe({.x = x,
-                   .router = &router_,
-                   .gate_up = gate_up_,
+                   .logits = logits,
+                   .router = {.top_k = config_.top_k, .scoring = config_.scoring, .renormalize = config_.renormalize},
+                   .up = gate_up_,
                    .down = down_,
-                   .top_k = config_.top_k,
-                   .scoring = config_.scoring,
-                   .renormalize = config_.renormalize,
                    .scale = output.scale,
                    .accumulate = output.accumulate,
                    .out = output.into});

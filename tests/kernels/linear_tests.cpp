@@ -76,7 +76,10 @@ TEST_CASE("Parts are merged, and gate and up meet in the gated form") {
       machine.platform.pack({{gate.view(), up.view()}, {gate_bias.flat(), up_bias.flat()}}, {.gate_up = true}, {});
   CHECK(gated.out_features() == 74);
   Matrix y(9, 37, 1.0F);
-  machine.ops().linear({&gated, x.view(), y.view(), {Activation::kSiluGate, 0.5F, true}});
+  machine.ops().linear({&gated,
+                        x.view(),
+                        y.view(),
+                        {.activation = Activation::kSilu, .gated = true, .scale = 0.5F, .accumulate = true}});
   std::vector<double> expected;
   for (std::size_t i = 0; i < g.size(); ++i) expected.push_back(1.0 + 0.5 * silu(g[i]) * u[i]);
   CHECK(test::worst_error(y.data, expected) < 1e-5);

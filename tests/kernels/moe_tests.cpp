@@ -27,14 +27,18 @@ struct Experts {
     }
     packed_router = platform.pack({{router.view()}, {}}, {}, {});
   }
-  [[nodiscard]] MoeArgs args(const Matrix& x, const Matrix& out, RouterScoring scoring, bool renormalize) const {
+  [[nodiscard]] Matrix logits(Operations& ops, const Matrix& x) const {
+    Matrix y(static_cast<int>(x.view().rows()), count);
+    ops.linear({.weight = &packed_router, .x = x.view(), .y = y.view()});
+    return y;
+  }
+  [[nodiscard]] MoeArgs args(const Matrix& x, const Matrix& logits, const Matrix& out, RouterScoring scoring,
+                             bool renormalize) const {
     return {.x = x.view(),
-            .router = &packed_router,
-            .gate_up = packed_gate_up,
+            .logits = logits.view(),
+            .router = {.top_k = 3, .scoring = scoring, .renormalize = renormalize},
+            .up = packed_gate_up,
             .down = packed_down,
-            .top_k = 3,
-            .scoring = scoring,
-            .renormalize = renormalize,
             .scale = 2.0F,
             .out = out.view()};
   }
@@ -92,7 +96,7 @@ TEST_CASE("A mixture of experts is the weighted sum of its chosen experts") {
     for (const bool renormalize : {false, true}) {
       CAPTURE(static_cast<int>(scoring), renormalize);
       Matrix out(17, experts.hidden);
-      machine.ops().moe(experts.args(x, out, scoring, renormalize));
+      machine.ops().moe(experts.args(x, experts.logits(machine.ops(), x), out, scoring, renormalize));
       std::vector<double> expected;
       for (int t = 0; t < 17; ++t) {
         const auto row = experts.reference(x, t, scoring, renormalize);
@@ -103,7 +107,7 @@ TEST_CASE("A mixture of experts is the weighted sum of its chosen experts") {
       for (int t = 0; t < 17; ++t) {
         const Matrix one = x.slice(t, t + 1);
         Matrix alone(1, experts.hidden);
-        machine.ops().moe(experts.args(one, alone, scoring, renormalize));
+        machine.ops().moe(experts.args(one, experts.logits(machine.ops(), one), alone, scoring, renormalize));
         REQUIRE(test::same_bits(alone, out.slice(t, t + 1)));
       }
     }
@@ -116,8 +120,9 @@ TEST_CASE("The result is added where that is asked") {
   const Experts experts(random, machine.platform);
   const Matrix x = random.matrix(2, experts.hidden);
   Matrix plain(2, experts.hidden), added(2, experts.hidden, 10.0F);
-  machine.ops().moe(experts.args(x, plain, RouterScoring::kSigmoid, true));
-  MoeArgs args = experts.args(x, added, RouterScoring::kSigmoid, true);
+  const Matrix logits = experts.logits(machine.ops(), x);
+  machine.ops().moe(experts.args(x, logits, plain, RouterScoring::kSigmoid, true));
+  MoeArgs args = experts.args(x, logits, added, RouterScoring::kSigmoid, true);
   args.accumulate = true;
   machine.ops().moe(args);
   for (std::size_t i = 0; i < plain.data.size(); ++i) CHECK(added.data[i] == 10.0F + plain.data[i]);

@@ -30,7 +30,8 @@ std::vector<float> linear(const Bench& bench, std::uint32_t seed) {
       bench.ops.linear({&weight,
                         x.view(),
                         y.view(),
-                        {.activation = gate ? Activation::kSiluGate : Activation::kNone,
+                        {.activation = gate ? Activation::kSilu : Activation::kNone,
+                         .gated = gate,
                          .scale = 0.7F,
                          .accumulate = random.integer(0, 1) == 1}});
       append(out, y);
@@ -196,13 +197,13 @@ std::vector<float> experts(const Bench& bench, std::uint32_t seed) {
     }
     const Matrix x = random.matrix(9, 30);
     Matrix y = random.matrix(9, 30);
+    Matrix logits(static_cast<int>(x.view().rows()), static_cast<int>(router.out_features()));
+    bench.ops.linear({.weight = &router, .x = x.view(), .y = logits.view()});
     bench.ops.moe({.x = x.view(),
-                   .router = &router,
-                   .gate_up = gate_up,
+                   .logits = logits.view(),
+                   .router = {.top_k = 2, .scoring = scoring, .renormalize = true},
+                   .up = gate_up,
                    .down = down,
-                   .top_k = 2,
-                   .scoring = scoring,
-                   .renormalize = true,
                    .scale = 1.5F,
                    .accumulate = true,
                    .out = y.view()});
