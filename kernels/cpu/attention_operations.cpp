@@ -6,9 +6,27 @@
 namespace krait::cpu {
 namespace {
 
-void check_cache(const KvCacheView& cache) {
+/// The cache with its value_dim written out.
+KvCacheView checked_cache(KvCacheView cache) {
   require(cache.base != nullptr && cache.block_size > 0 && cache.kv_heads > 0 && cache.head_dim > 0, "KV cache");
   require(is_kernel_float(cache.dtype), "KV cache dtype");
+  if (cache.value_dim == 0) cache.value_dim = cache.head_dim;
+  require(cache.value_dim > 0 && (cache.value_offset > 0 || cache.value_dim <= cache.head_dim), "value_dim");
+  return cache;
+}
+
+RopeKernelArgs checked_rope(const WriteKvArgs& args) {
+  const RopeView& rope = args.rope;
+  if (rope.rotary_dim == 0) return {};
+  require(rope.rotary_dim > 0 && rope.rotary_dim % 2 == 0, "rotary_dim");
+  require(rope.offset >= 0 && rope.offset + rope.rotary_dim <= args.cache.head_dim, "rotating channels");
+  require(args.positions.size() == args.slot_mapping.size(), "one position a token");
+  for (const std::int32_t p : args.positions) require(p >= 0 && p < rope.cos.rows(), "a position without angles");
+  return {.cos = const_matrix(rope.cos, 0, rope.rotary_dim / 2, "cos"),
+          .sin = const_matrix(rope.sin, 0, rope.rotary_dim / 2, "sin"),
+          .rotary_dim = rope.rotary_dim,
+          .interleaved = rope.interleaved,
+          .offset = rope.offset};
 }
 
 /// Cuts every request's query tokens into blocks that share their loads of keys and values.
@@ -33,58 +51,52 @@ std::vector<AttentionBlock> cut_blocks(const PagedAttentionArgs& args) {
 }  // namespace
 
 void CpuOperations::qk_norm_rope_write_kv(const WriteKvArgs& args) {
-  const KvCacheView& cache = args.cache;
-  check_cache(cache);
+  const KvCacheView cache = checked_cache(args.cache);
   const auto tokens = static_cast<Index>(args.slot_mapping.size());
-  const Index kv_width = Index{cache.kv_heads} * cache.head_dim;
+  if (tokens == 0) return;
   const Index q_width = args.q.columns();
   require(q_width % cache.head_dim == 0, "q width");
-  WriteKvKernelArgs kernel{.q = matrix(args.q, tokens, q_width, "q"),
-                           .k = matrix(args.k, tokens, kv_width, "k"),
-                           .v = const_matrix(args.v, tokens, kv_width, "v"),
-                           .heads = q_width / cache.head_dim,
-                           .q_norm = vector_or_null(args.q_norm, cache.head_dim, "q norm"),
-                           .k_norm = vector_or_null(args.k_norm, cache.head_dim, "k norm"),
-                           .norm_eps = args.norm_eps,
-                           .rope = {},
-                           .positions = args.positions.data(),
-                           .slot_mapping = args.slot_mapping.data(),
-                           .cache = cache};
-  const int rotary = args.rope.rotary_dim;
-  if (rotary > 0 && tokens > 0) {
-    require(rotary % 2 == 0 && rotary <= cache.head_dim, "rotary_dim");
-    require(args.positions.size() == args.slot_mapping.size(), "one position a token");
-    for (const std::int32_t p : args.positions)
-      require(p >= 0 && p < args.rope.cos.rows(), "a position without angles");
-    kernel.rope = RopeKernelArgs{.cos = const_matrix(args.rope.cos, 0, rotary / 2, "cos"),
-                                 .sin = const_matrix(args.rope.sin, 0, rotary / 2, "sin"),
-                                 .rotary_dim = rotary,
-                                 .interleaved = args.rope.interleaved};
-  }
+  require((args.v.data == nullptr) == (cache.value_offset == 0), "v: given exactly where the cache keeps it");
+  const WriteKvKernelArgs kernel{.q = matrix(args.q, tokens, q_width, "q"),
+                                 .k = matrix(args.k, tokens, Index{cache.kv_heads} * cache.head_dim, "k"),
+                                 .v = args.v.data == nullptr
+                                          ? ConstRows{}
+                                          : const_matrix(args.v, tokens, Index{cache.kv_heads} * cache.value_dim, "v"),
+                                 .heads = q_width / cache.head_dim,
+                                 .q_norm = vector_or_null(args.q_norm, cache.head_dim, "q norm"),
+                                 .k_norm = vector_or_null(args.k_norm, cache.head_dim, "k norm"),
+                                 .norm_eps = args.norm_eps,
+                                 .rope = checked_rope(args),
+                                 .positions = args.positions.data(),
+                                 .slot_mapping = args.slot_mapping.data(),
+                                 .cache = cache};
   pool_.parallel_for(tokens, [&](Index begin, Index end, int) { kernels_.write_kv(kernel, begin, end); });
 }
 
 void CpuOperations::paged_attention(const PagedAttentionArgs& args) {
-  check_cache(args.cache);
+  const KvCacheView cache = checked_cache(args.cache);
   const std::vector<AttentionBlock> blocks = cut_blocks(args);
   if (blocks.empty()) return;
   const Index tokens = args.query_start_loc.back();
   const Index width = args.q.columns();
-  require(width % args.cache.head_dim == 0 && width / args.cache.head_dim % args.cache.kv_heads == 0, "query heads");
-  const Index heads = width / args.cache.head_dim;
+  const Index heads = width / cache.head_dim;
+  require(width % cache.head_dim == 0 && heads % cache.kv_heads == 0, "query heads");
+  const Index group = heads / cache.kv_heads;
   const AttentionKernelArgs kernel{.q = const_matrix(args.q, tokens, width, "q"),
-                                   .out = matrix(args.out, tokens, width, "attention out"),
-                                   .cache = args.cache,
+                                   .out = matrix(args.out, tokens, heads * cache.value_dim, "attention out"),
+                                   .cache = cache,
                                    .blocks = blocks.data(),
                                    .block_table = args.block_table.data(),
                                    .max_blocks = args.max_blocks,
                                    .heads = heads,
+                                   .heads_per_unit = std::min(group, kAttentionUnitHeads),
                                    .scale = args.scale,
                                    .sliding_window = args.sliding_window,
                                    .soft_cap = args.logits_soft_cap,
                                    .sinks = vector_or_null(args.sinks, heads, "sinks")};
   const std::vector<float*> scratch = worker_scratch(kernels_.attention_scratch(kernel));
-  const Index units = static_cast<Index>(blocks.size()) * args.cache.kv_heads;
+  const Index parts = (group + kernel.heads_per_unit - 1) / kernel.heads_per_unit;
+  const Index units = static_cast<Index>(blocks.size()) * cache.kv_heads * parts;
   pool_.parallel_for(units, [&](Index begin, Index end, int worker) {
     kernels_.attention(kernel, begin, end, scratch[static_cast<std::size_t>(worker)]);
   });

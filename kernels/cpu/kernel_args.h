@@ -103,12 +103,13 @@ struct RopeKernelArgs {
   ConstRows sin;
   Index rotary_dim = 0;
   bool interleaved = false;
+  Index offset = 0;
 };
 
 struct WriteKvKernelArgs {
   Rows q;
   Rows k;
-  ConstRows v;
+  ConstRows v;  ///< data null: V is a part of K
   Index heads = 0;
   const float* q_norm = nullptr;
   const float* k_norm = nullptr;
@@ -116,7 +117,7 @@ struct WriteKvKernelArgs {
   RopeKernelArgs rope;
   const std::int32_t* positions = nullptr;
   const std::int64_t* slot_mapping = nullptr;
-  KvCacheView cache;
+  KvCacheView cache;  ///< value_dim given
 };
 
 /// Query tokens of one request that are worked on together.
@@ -127,15 +128,18 @@ struct AttentionBlock {
   std::int32_t first_position = 0;
 };
 inline constexpr std::int32_t kAttentionBlockTokens = 8;
+/// Query heads of one KV head that are worked on together at most: latent attention has one KV head for all of them.
+inline constexpr Index kAttentionUnitHeads = 16;
 
 struct AttentionKernelArgs {
   ConstRows q;
   Rows out;
-  KvCacheView cache;
-  const AttentionBlock* blocks = nullptr;  ///< unit u: block u / kv_heads, KV head u % kv_heads
+  KvCacheView cache;  ///< value_dim given
+  const AttentionBlock* blocks = nullptr;
   const std::int32_t* block_table = nullptr;
   Index max_blocks = 0;
   Index heads = 0;
+  Index heads_per_unit = 0;
   float scale = 1.0F;
   Index sliding_window = 0;
   float soft_cap = 0.0F;

@@ -10,18 +10,19 @@ using test::attend;
 using test::AttentionOptions;
 using test::KvPages;
 using test::KvSequence;
+using test::KvShape;
 using test::Matrix;
 
 /// Softmax attention of all tokens in double.
 std::vector<double> reference(const KvPages& cache, const KvSequence& s, const Matrix& q, DType dtype,
                               const AttentionOptions& options) {
-  const int dim = cache.head_dim;
+  const int dim = cache.head_dim, value_dim = cache.value_dim;
   const int heads = static_cast<int>(q.columns) / dim;
   std::vector<double> out;
   for (int t = 0; t < q.rows; ++t) {
     for (int h = 0; h < heads; ++h) {
       const int kv = h / (heads / cache.kv_heads);
-      std::vector<double> result(static_cast<std::size_t>(dim));
+      std::vector<double> result(static_cast<std::size_t>(value_dim));
       double total =
           options.sinks.empty() ? 0.0 : std::exp(static_cast<double>(options.sinks[static_cast<std::size_t>(h)]));
       for (int j = options.window > 0 ? std::max(0, t - options.window + 1) : 0; j <= t; ++j) {
@@ -34,9 +35,9 @@ std::vector<double> reference(const KvPages& cache, const KvSequence& s, const M
         const auto cap = static_cast<double>(options.soft_cap);
         if (cap > 0.0) score = cap * std::tanh(score / cap);
         total += std::exp(score);
-        for (int d = 0; d < dim; ++d) {
+        for (int d = 0; d < value_dim; ++d) {
           result[static_cast<std::size_t>(d)] +=
-              std::exp(score) * static_cast<double>(test::round_to(s.v.at(j, kv * dim + d), dtype));
+              std::exp(score) * static_cast<double>(test::round_to(s.v.at(j, kv * value_dim + d), dtype));
         }
       }
       for (const double x : result) out.push_back(x / total);
@@ -55,44 +56,86 @@ std::vector<AttentionOptions> all_options(test::Random& random, int heads) {
 
 }  // namespace
 
-TEST_CASE("Attention is softmax(q k^T) v over the pages") {
-  for (std::uint32_t seed = 1; seed <= 6; ++seed) {
-    test::Random random(seed);
-    const int kv_heads = random.integer(1, 3), dim = random.integer(1, 70), heads = kv_heads * random.integer(1, 4);
-    const int tokens = random.integer(1, 60), block = seed % 2 == 0 ? 16 : random.integer(1, 40);
-    for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
-      CAPTURE(seed, kv_heads, dim, heads, tokens, block, dtype_name(dtype));
-      KvPages cache(80, block, kv_heads, dim, dtype);
-      test::Machine& machine = *test::machines().back();
-      const KvSequence sequence(random, cache, tokens, 1);
-      sequence.write(machine.ops(), cache, 0, tokens);
-      const Matrix q = random.matrix(tokens, heads * dim, 2.0F);
-      for (const AttentionOptions& options : all_options(random, heads)) {
-        CAPTURE(options.window, options.soft_cap, options.sinks.size());
-        CHECK(test::worst_error(attend(machine.ops(), cache, sequence, q, 0, tokens, options).data,
-                                reference(cache, sequence, q, dtype, options)) < 1e-5);
-      }
+namespace {
+
+/// Every option on a random sequence in caches of every dtype.
+void check_against_reference(test::Random& random, const KvShape& shape, int heads, int block) {
+  const int tokens = random.integer(1, 60);
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    CAPTURE(shape.kv_heads, shape.head_dim, shape.value_dim, shape.value_is_key, heads, tokens, block);
+    CAPTURE(dtype_name(dtype));
+    KvPages cache(80, block, shape, dtype);
+    test::Machine& machine = *test::machines().back();
+    const KvSequence sequence(random, cache, tokens, 1);
+    sequence.write(machine.ops(), cache, 0, tokens);
+    const Matrix q = random.matrix(tokens, heads * shape.head_dim, 2.0F);
+    for (const AttentionOptions& options : all_options(random, heads)) {
+      CAPTURE(options.window, options.soft_cap, options.sinks.size());
+      CHECK(test::worst_error(attend(machine.ops(), cache, sequence, q, 0, tokens, options).data,
+                              reference(cache, sequence, q, dtype, options)) < 1e-5);
     }
   }
 }
 
+}  // namespace
+
+TEST_CASE("Attention is softmax(q k^T) v over the pages") {
+  for (std::uint32_t seed = 1; seed <= 6; ++seed) {
+    CAPTURE(seed);
+    test::Random random(seed);
+    const int kv_heads = random.integer(1, 3), heads = kv_heads * random.integer(1, 4);
+    const int block = seed % 2 == 0 ? 16 : random.integer(1, 40);
+    check_against_reference(random, {.kv_heads = kv_heads, .head_dim = random.integer(1, 70)}, heads, block);
+  }
+}
+
+TEST_CASE("Many query heads share one KV head") {
+  test::Random random(31);
+  check_against_reference(random, {.kv_heads = 1, .head_dim = 20}, 37, 16);
+  check_against_reference(random, {.kv_heads = 2, .head_dim = 16}, 34, 5);
+}
+
+TEST_CASE("Values may be narrower or wider than keys") {
+  test::Random random(32);
+  check_against_reference(random, {.kv_heads = 2, .head_dim = 24, .value_dim = 10}, 6, 16);
+  check_against_reference(random, {.kv_heads = 1, .head_dim = 9, .value_dim = 70}, 4, 7);
+}
+
+TEST_CASE("Latent attention: the values are the first part of the cached keys") {
+  test::Random random(33);
+  check_against_reference(random, {.head_dim = 24, .value_dim = 16, .value_is_key = true}, 4, 16);
+  check_against_reference(random, {.head_dim = 83, .value_dim = 66, .value_is_key = true}, 19, 9);
+  check_against_reference(random, {.kv_heads = 2, .head_dim = 21, .value_dim = 5, .value_is_key = true}, 4, 16);
+  check_against_reference(random, {.head_dim = 18, .value_is_key = true}, 3, 16);
+}
+
 TEST_CASE("A prompt cut anywhere, and decode, give the attention of the whole prompt") {
+  struct Case {
+    KvShape shape;
+    int heads;
+  };
+  const std::vector<Case> cases{{{.kv_heads = 2, .head_dim = 40}, 6},
+                                {{.kv_heads = 1, .head_dim = 24}, 35},
+                                {{.kv_heads = 2, .head_dim = 20, .value_dim = 12}, 4},
+                                {{.head_dim = 56, .value_dim = 40, .value_is_key = true}, 20}};
   for (const auto& machine : test::machines()) {
-    test::Random random(21);
-    KvPages cache(10, 16, 2, 40, DType::kBFloat16);
-    const KvSequence sequence(random, cache, 100, 1);
-    const Matrix q = random.matrix(100, 6 * 40, 2.0F);
-    sequence.write(machine->ops(), cache, 0, 100);
-    for (const AttentionOptions& options : all_options(random, 6)) {
-      const Matrix whole = attend(machine->ops(), cache, sequence, q, 0, 100, options);
-      Matrix pieces;
-      for (int begin = 0; begin < 100;) {
-        const int end = std::min(100, begin + random.integer(1, 25));
-        pieces.append(attend(machine->ops(), cache, sequence, q, begin, end, options));
-        begin = end;
+    for (const Case& one : cases) {
+      test::Random random(21);
+      KvPages cache(10, 16, one.shape, DType::kBFloat16);
+      const KvSequence sequence(random, cache, 100, 1);
+      const Matrix q = random.matrix(100, one.heads * one.shape.head_dim, 2.0F);
+      sequence.write(machine->ops(), cache, 0, 100);
+      for (const AttentionOptions& options : all_options(random, one.heads)) {
+        const Matrix whole = attend(machine->ops(), cache, sequence, q, 0, 100, options);
+        Matrix pieces;
+        for (int begin = 0; begin < 100;) {
+          const int end = std::min(100, begin + random.integer(1, 25));
+          pieces.append(attend(machine->ops(), cache, sequence, q, begin, end, options));
+          begin = end;
+        }
+        CAPTURE(machine->label, one.heads, one.shape.head_dim, options.window, options.soft_cap);
+        CHECK(test::same_bits(pieces, whole));
       }
-      CAPTURE(machine->label, options.window, options.soft_cap);
-      CHECK(test::same_bits(pieces, whole));
     }
   }
 }
@@ -129,77 +172,121 @@ TEST_CASE("Requests of one batch do not see each other") {
   CHECK(test::same_bits(attend(machine.ops(), cache, second, other, 19, 33, {}), out.slice(1, 15)));
 }
 
-TEST_CASE("q and k are normed, rotated in both layouts, and written where the slot mapping says") {
-  for (const bool interleaved : {false, true}) {
-    test::Random random(3);
-    test::Machine machine;
-    const int dim = 20, rotary = 12;
-    KvPages cache(3, 4, 1, dim, DType::kFloat32);
-    Matrix q = random.matrix(3, 2 * dim), k = random.matrix(3, dim);
-    const Matrix v = random.matrix(3, dim), norm = random.matrix(1, dim), q0 = q, k0 = k;
-    Matrix cos(9, rotary / 2), sin(9, rotary / 2);
-    for (int p = 0; p < 9; ++p) {
-      for (int i = 0; i < rotary / 2; ++i) {
-        cos.at(p, i) = std::cos(static_cast<float>(p) / static_cast<float>(i + 1));
-        sin.at(p, i) = std::sin(static_cast<float>(p) / static_cast<float>(i + 1));
-      }
-    }
-    const std::vector<std::int32_t> positions{8, 0, 5};
-    const std::vector<std::int64_t> slots{9, -1, 6};
-    const auto before = cache.memory;
-    WriteKvArgs args;
-    args.q = q.view();
-    args.k = k.view();
-    args.v = v.view();
-    args.q_norm = norm.flat();
-    args.norm_eps = 1e-5F;
-    args.rope = {cos.view(), sin.view(), rotary, interleaved};
-    args.positions = positions;
-    args.slot_mapping = slots;
-    args.cache = cache.view;
-    machine.ops().qk_norm_rope_write_kv(args);
+namespace {
 
-    const auto expect = [&](const Matrix& source, int t, int head, bool normed) {
-      std::vector<double> x;
-      double squares = 0.0;
-      for (int d = 0; d < dim; ++d) {
-        x.push_back(static_cast<double>(source.at(t, head * dim + d)));
-        squares += x.back() * x.back();
-      }
-      if (normed) {
-        for (int d = 0; d < dim; ++d) {
-          x[static_cast<std::size_t>(d)] *= static_cast<double>(norm.at(0, d)) / std::sqrt(squares / dim + 1e-5);
-        }
-      }
-      for (int i = 0; i < rotary / 2; ++i) {
-        const auto a = static_cast<std::size_t>(interleaved ? 2 * i : i);
-        const auto b = static_cast<std::size_t>(interleaved ? 2 * i + 1 : i + rotary / 2);
-        const int position = positions[static_cast<std::size_t>(t)];
-        const double c = static_cast<double>(cos.at(position, i)), s = static_cast<double>(sin.at(position, i));
-        const double xa = x[a], xb = x[b];
-        x[a] = xa * c - xb * s;
-        x[b] = xb * c + xa * s;
-      }
-      return x;
-    };
-    for (int t = 0; t < 3; ++t) {
-      for (int head = 0; head < 3; ++head) {
-        const bool is_q = head < 2;
-        const auto expected = is_q ? expect(q0, t, head, true) : expect(k0, t, 0, false);
-        for (int d = 0; d < dim; ++d) {
-          const float found = is_q ? q.at(t, head * dim + d) : k.at(t, d);
-          CHECK(static_cast<double>(found) == Approx(expected[static_cast<std::size_t>(d)]).margin(1e-5));
-        }
-      }
+constexpr double kEps = 1e-5;
+
+struct WriteCase {
+  int heads;
+  KvShape shape;
+  int rotary;
+  bool interleaved;
+  int offset;
+  bool q_norm;
+  bool k_norm;
+};
+
+/// One head after its norm (an empty weight: none) and rotation, in double.
+std::vector<double> normed_and_rotated(const WriteCase& c, const float* head, const Matrix& norm, const float* cos,
+                                       const float* sin) {
+  std::vector<double> x(head, head + c.shape.head_dim);
+  if (norm.rows > 0) {
+    double squares = 0.0;
+    for (const double value : x) squares += value * value;
+    for (std::size_t d = 0; d < x.size(); ++d) {
+      x[d] *= static_cast<double>(norm.data[d]) / std::sqrt(squares / static_cast<double>(x.size()) + kEps);
     }
-    const auto* keys = reinterpret_cast<const float*>(cache.view.base + 2 * cache.view.page_stride) + 1 * dim;
-    CHECK(std::memcmp(keys, k.data.data(), static_cast<std::size_t>(dim) * 4) == 0);
-    const auto* values =
-        reinterpret_cast<const float*>(cache.view.base + cache.view.page_stride + cache.view.value_offset) + 2 * dim;
-    CHECK(std::memcmp(values, v.data.data() + 2 * dim, static_cast<std::size_t>(dim) * 4) == 0);
-    CHECK(std::equal(before.begin(), before.begin() + static_cast<std::ptrdiff_t>(cache.view.page_stride),
-                     cache.memory.begin()));
   }
+  for (int i = 0; i < c.rotary / 2; ++i) {
+    double& a = x[static_cast<std::size_t>(c.offset + (c.interleaved ? 2 * i : i))];
+    double& b = x[static_cast<std::size_t>(c.offset + (c.interleaved ? 2 * i + 1 : i + c.rotary / 2))];
+    const double from_a = a, from_b = b;
+    a = from_a * static_cast<double>(cos[i]) - from_b * static_cast<double>(sin[i]);
+    b = from_b * static_cast<double>(cos[i]) + from_a * static_cast<double>(sin[i]);
+  }
+  return x;
+}
+
+/// Checks all heads of the rows.
+void check_rows(const WriteCase& c, const Matrix& found, const Matrix& source, const Matrix& norm,
+                const std::vector<std::int32_t>& positions, const Matrix& cos, const Matrix& sin) {
+  const int dim = c.shape.head_dim;
+  std::vector<double> expected;
+  for (int t = 0; t < source.rows; ++t) {
+    for (int first = 0; first < source.columns; first += dim) {
+      const auto p = static_cast<std::ptrdiff_t>(positions[static_cast<std::size_t>(t)]) * cos.columns;
+      const auto head = normed_and_rotated(c, source.data.data() + t * source.columns + first, norm,
+                                           cos.data.data() + p, sin.data.data() + p);
+      expected.insert(expected.end(), head.begin(), head.end());
+    }
+  }
+  CHECK(test::worst_error(found.data, expected) < 1e-5);
+}
+
+void check_write(const WriteCase& c) {
+  CAPTURE(c.heads, c.shape.kv_heads, c.shape.head_dim, c.rotary, c.interleaved, c.offset, c.q_norm, c.k_norm);
+  test::Random random(3);
+  test::Machine machine;
+  KvPages cache(3, 4, c.shape, DType::kFloat32);
+  const int dim = cache.head_dim, kv_width = cache.kv_heads * dim, v_width = cache.kv_heads * cache.value_dim;
+  Matrix q = random.matrix(3, c.heads * dim), k = random.matrix(3, kv_width);
+  const Matrix v = random.matrix(3, v_width), q0 = q, k0 = k;
+  const Matrix q_norm = c.q_norm ? random.matrix(1, dim) : Matrix();
+  const Matrix k_norm = c.k_norm ? random.matrix(1, dim) : Matrix();
+  const Matrix cos = random.matrix(9, c.rotary / 2), sin = random.matrix(9, c.rotary / 2);
+  const std::vector<std::int32_t> positions{8, 0, 5};
+  const std::vector<std::int64_t> slots{9, -1, 6};
+  const auto before = cache.memory;
+  WriteKvArgs args;
+  args.q = q.view();
+  args.k = k.view();
+  if (!c.shape.value_is_key) args.v = v.view();
+  if (c.q_norm) args.q_norm = q_norm.flat();
+  if (c.k_norm) args.k_norm = k_norm.flat();
+  args.norm_eps = static_cast<float>(kEps);
+  args.rope = {
+      .cos = cos.view(), .sin = sin.view(), .rotary_dim = c.rotary, .interleaved = c.interleaved, .offset = c.offset};
+  args.positions = positions;
+  args.slot_mapping = slots;
+  args.cache = cache.view;
+  machine.ops().qk_norm_rope_write_kv(args);
+
+  check_rows(c, q, q0, q_norm, positions, cos, sin);
+  check_rows(c, k, k0, k_norm, positions, cos, sin);
+  // What the pages must hold now, and nothing else: token 0 in slot 1 of page 2, token 2 in slot 2 of page 1.
+  auto expected = before;
+  const auto put = [&](int page, int slot, std::size_t offset, const Matrix& rows, int token) {
+    const std::size_t bytes = static_cast<std::size_t>(rows.columns) * sizeof(float);
+    const std::size_t first = static_cast<std::size_t>(cache.view.base - cache.memory.data()) +
+                              static_cast<std::size_t>(page) * cache.view.page_stride + offset;
+    std::memcpy(expected.data() + first + static_cast<std::size_t>(slot) * bytes,
+                rows.data.data() + token * rows.columns, bytes);
+  };
+  put(2, 1, 0, k, 0);
+  put(1, 2, 0, k, 2);
+  if (!c.shape.value_is_key) {
+    put(2, 1, cache.view.value_offset, v, 0);
+    put(1, 2, cache.view.value_offset, v, 2);
+  }
+  CHECK(cache.memory == expected);
+}
+
+}  // namespace
+
+TEST_CASE("q and k are normed, rotated in both layouts, and written where the slot mapping says") {
+  const KvShape mqa{.kv_heads = 1, .head_dim = 20};
+  const KvShape gqa{.kv_heads = 2, .head_dim = 36, .value_dim = 25};
+  const KvShape latent{.head_dim = 44, .value_dim = 26, .value_is_key = true};
+  for (const bool interleaved : {false, true}) {
+    check_write({3, mqa, 12, interleaved, 0, true, false});
+    check_write({2, mqa, 20, interleaved, 0, false, true});
+    check_write({6, gqa, 36, interleaved, 0, true, true});
+    check_write({4, gqa, 34, interleaved, 2, true, true});
+    check_write({5, latent, 18, interleaved, 26, false, false});
+    check_write({1, latent, 10, interleaved, 3, true, true});
+  }
+  check_write({4, gqa, 0, false, 0, true, true});
+  check_write({2, latent, 0, false, 0, false, false});
 }
 
 }  // namespace krait

@@ -4,26 +4,46 @@
 
 namespace krait::test {
 
+/// Dimensions of a cache. value_dim 0: V is as wide as K. `value_is_key`: V is the first value_dim elements of each K
+/// row and is not stored.
+struct KvShape {
+  int kv_heads = 1;
+  int head_dim = 1;
+  int value_dim = 0;
+  bool value_is_key = false;
+};
+
 /// A paged KV cache of one layer among two (the pages hold another layer's bytes too), pages filled with NaN bytes.
 struct KvPages {
   int block_size;
   int kv_heads;
   int head_dim;
+  int value_dim;
+  bool value_is_key;
   std::vector<std::byte> memory;
   KvCacheView view;
 
-  KvPages(int pages, int block, int heads, int dim, DType dtype) : block_size(block), kv_heads(heads), head_dim(dim) {
-    const std::size_t half = static_cast<std::size_t>(block) * heads * dim * dtype_size(dtype);
-    const std::size_t stride = 4 * half;
-    memory.assign(stride * static_cast<std::size_t>(pages), std::byte{0xff});
-    view = KvCacheView{.base = memory.data() + 2 * half,
-                       .page_stride = stride,
-                       .value_offset = half,
+  KvPages(int pages, int block, const KvShape& shape, DType dtype)
+      : block_size(block),
+        kv_heads(shape.kv_heads),
+        head_dim(shape.head_dim),
+        value_dim(shape.value_dim == 0 ? shape.head_dim : shape.value_dim),
+        value_is_key(shape.value_is_key) {
+    const std::size_t row = static_cast<std::size_t>(block) * static_cast<std::size_t>(kv_heads) * dtype_size(dtype);
+    const std::size_t keys = row * static_cast<std::size_t>(head_dim);
+    const std::size_t layer = keys + (value_is_key ? 0 : row * static_cast<std::size_t>(value_dim));
+    memory.assign(2 * layer * static_cast<std::size_t>(pages), std::byte{0xff});
+    view = KvCacheView{.base = memory.data() + layer,
+                       .page_stride = 2 * layer,
+                       .value_offset = value_is_key ? 0 : keys,
                        .block_size = block,
-                       .kv_heads = heads,
-                       .head_dim = dim,
+                       .kv_heads = kv_heads,
+                       .head_dim = head_dim,
+                       .value_dim = shape.value_dim,
                        .dtype = dtype};
   }
+  KvPages(int pages, int block, int heads, int dim, DType dtype)
+      : KvPages(pages, block, KvShape{.kv_heads = heads, .head_dim = dim}, dtype) {}
 };
 
 /// One sequence's keys, values and pages.
@@ -34,10 +54,20 @@ struct KvSequence {
 
   KvSequence(Random& random, const KvPages& cache, int tokens, int first_page)
       : k(random.matrix(tokens, cache.kv_heads * cache.head_dim)),
-        v(random.matrix(tokens, cache.kv_heads * cache.head_dim)) {
+        v(cache.value_is_key ? Matrix() : random.matrix(tokens, cache.kv_heads * cache.value_dim)) {
+    if (cache.value_is_key) v = leading_parts(k, cache);
     // Pages in falling order: nothing may rely on neighbours.
     const int count = (tokens + cache.block_size - 1) / cache.block_size;
     for (int i = 0; i < count; ++i) pages.push_back(first_page + count - 1 - i);
+  }
+  /// The values that lie in the keys: [tokens, kv_heads * value_dim].
+  static Matrix leading_parts(const Matrix& k, const KvPages& cache) {
+    Matrix v(k.rows, cache.kv_heads * cache.value_dim);
+    for (std::int64_t i = 0; i < v.rows * v.columns; ++i) {
+      const std::int64_t head = i % v.columns / cache.value_dim;
+      v.at(i / v.columns, i % v.columns) = k.at(i / v.columns, head * cache.head_dim + i % cache.value_dim);
+    }
+    return v;
   }
   [[nodiscard]] std::int64_t slot(int token, int block_size) const {
     return std::int64_t{pages[static_cast<std::size_t>(token / block_size)]} * block_size + token % block_size;
@@ -52,7 +82,7 @@ struct KvSequence {
     WriteKvArgs args;
     args.q = q.view();
     args.k = keys.view();
-    args.v = values.view();
+    if (!cache.value_is_key) args.v = values.view();
     args.slot_mapping = slots;
     args.cache = cache.view;
     ops.qk_norm_rope_write_kv(args);
@@ -70,7 +100,7 @@ struct AttentionOptions {
 inline Matrix attend(Operations& ops, const KvPages& cache, const KvSequence& sequence, const Matrix& q, int begin,
                      int end, const AttentionOptions& options) {
   const Matrix rows = q.slice(begin, end);
-  Matrix out(end - begin, q.columns);
+  Matrix out(end - begin, q.columns / cache.head_dim * cache.value_dim);
   const std::vector<std::int32_t> starts{0, end - begin};
   const std::vector<std::int32_t> lengths{end};
   PagedAttentionArgs args;

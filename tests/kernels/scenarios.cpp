@@ -184,6 +184,37 @@ std::vector<float> write_and_attend(const Bench& bench, std::uint32_t seed) {
   return out;
 }
 
+/// One row [latent | rope] a token, and more heads than one unit of work takes.
+std::vector<float> latent_attention(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  std::vector<float> out;
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    const int latent = random.integer(10, 70), rotary = 2 * random.integer(1, 20), heads = random.integer(1, 40);
+    KvPages cache(8, 16, {.head_dim = latent + rotary, .value_dim = latent, .value_is_key = true}, dtype);
+    const KvSequence sequence(random, cache, 75, 1);
+    Matrix q = random.matrix(75, heads * cache.head_dim);
+    Matrix k = sequence.k;
+    const Matrix cos = random.matrix(80, rotary / 2), sin = random.matrix(80, rotary / 2);
+    std::vector<std::int32_t> positions;
+    std::vector<std::int64_t> slots;
+    for (int t = 0; t < 75; ++t) {
+      positions.push_back(t);
+      slots.push_back(sequence.slot(t, 16));
+    }
+    WriteKvArgs args;
+    args.q = q.view();
+    args.k = k.view();
+    args.rope = {.cos = cos.view(), .sin = sin.view(), .rotary_dim = rotary, .interleaved = true, .offset = latent};
+    args.positions = positions;
+    args.slot_mapping = slots;
+    args.cache = cache.view;
+    bench.ops.qk_norm_rope_write_kv(args);
+    append(out, q);
+    append(out, attend(bench.ops, cache, sequence, q, 0, 75, {}));
+  }
+  return out;
+}
+
 std::vector<float> experts(const Bench& bench, std::uint32_t seed) {
   Random random(seed);
   std::vector<float> out;
@@ -222,6 +253,7 @@ const std::vector<Scenario>& scenarios() {
       {"ssm scan", scan},
       {"mamba-1 state update", mamba1_update},
       {"attention", write_and_attend},
+      {"latent attention", latent_attention},
       {"mixture of experts", experts},
   };
   return all;

@@ -6,7 +6,8 @@
 namespace krait::cpu {
 namespace {
 
-/// Rotates one head by its angles: (a, b) becomes (a cos - b sin, b cos + a sin), each with one fused multiply-add.
+/// Rotates the channels of one head from `head` on by their angles: (a, b) becomes (a cos - b sin, b cos + a sin), each
+/// with one fused multiply-add.
 template <typename V>
 void rotate_head(float* head, const RopeKernelArgs& rope, Index position) {
   const float* cos = rope.cos.data + position * rope.cos.stride;
@@ -38,25 +39,29 @@ void norm_and_rotate(float* row, Index heads, const float* norm, const WriteKvKe
   for (Index h = 0; h < heads; ++h) {
     float* head = row + h * dim;
     if (norm != nullptr) scale_by_weight<V>(head, inverse_rms<V>(head, dim, args.norm_eps), norm, head, dim);
-    if (args.rope.rotary_dim > 0) rotate_head<V>(head, args.rope, position);
+    if (args.rope.rotary_dim > 0) rotate_head<V>(head + args.rope.offset, args.rope, position);
   }
 }
 
-/// Writes the K and V rows of one token; a page holds [token][head][dim] of each.
+/// Writes rows of `width` elements of one token to their place behind `first`, the K or V part of the slot's page.
 template <typename V>
-void write_token(const KvCacheView& cache, Index slot, const float* k, const float* v) {
+void write_row(const KvCacheView& cache, std::byte* first, Index offset, const float* row, Index width) {
   with_stored<V>(cache.dtype, [&](auto stored) {
-    using Element = typename decltype(stored)::Element;
-    const Index width = Index{cache.kv_heads} * cache.head_dim;
-    std::byte* page = cache.base + (slot / cache.block_size) * static_cast<Index>(cache.page_stride);
-    auto* keys = reinterpret_cast<Element*>(page) + (slot % cache.block_size) * width;
-    auto* values = reinterpret_cast<Element*>(page + cache.value_offset) + (slot % cache.block_size) * width;
+    auto* to = reinterpret_cast<typename decltype(stored)::Element*>(first) + offset * width;
     for (Index i = 0; i < width; i += kLanes) {
       const int n = lanes_left(i, width);
-      stored.store(keys + i, load<V>(k + i, n), n);
-      stored.store(values + i, load<V>(v + i, n), n);
+      stored.store(to + i, load<V>(row + i, n), n);
     }
   });
+}
+
+/// Writes the K and V rows of one token; a page holds [token][head][dim] of each. `v` is null where V is a part of K.
+template <typename V>
+void write_token(const KvCacheView& cache, Index slot, const float* k, const float* v) {
+  std::byte* page = cache.base + (slot / cache.block_size) * static_cast<Index>(cache.page_stride);
+  const Index offset = slot % cache.block_size;
+  write_row<V>(cache, page, offset, k, Index{cache.kv_heads} * cache.head_dim);
+  if (v != nullptr) write_row<V>(cache, page + cache.value_offset, offset, v, Index{cache.kv_heads} * cache.value_dim);
 }
 
 /// A range of tokens: norm, rotation, write. A slot of -1 writes nothing (a replayed token, or padding).
@@ -68,7 +73,8 @@ void write_kv(const WriteKvKernelArgs& args, Index begin, Index end) {
     norm_and_rotate<V>(args.q.data + t * args.q.stride, args.heads, args.q_norm, args, position);
     norm_and_rotate<V>(k, args.cache.kv_heads, args.k_norm, args, position);
     const Index slot = args.slot_mapping[t];
-    if (slot >= 0) write_token<V>(args.cache, slot, k, args.v.data + t * args.v.stride);
+    if (slot < 0) continue;
+    write_token<V>(args.cache, slot, k, args.v.data == nullptr ? nullptr : args.v.data + t * args.v.stride);
   }
 }
 
