@@ -52,7 +52,6 @@ void CpuOperations::add_rms_norm(const AddRmsNormArgs& args) {
                               .eps = args.eps,
                               .out = matrix(args.out, tokens, hidden, "norm out"),
                               .hidden = hidden};
-  require(kernel.weight != nullptr || tokens == 0, "a norm without a weight");
   if (args.add.data != nullptr) kernel.add = const_matrix(args.add, tokens, hidden, "add");
   pool_.parallel_for(tokens, [&](Index begin, Index end, int) { kernels_.add_rms_norm(kernel, begin, end); });
 }
@@ -61,9 +60,15 @@ void CpuOperations::gated_rms_norm(const GatedRmsNormArgs& args) {
   const Index tokens = args.y.rows();
   const Index channels = args.y.columns();
   require(args.groups > 0 && channels % args.groups == 0, "norm groups");
+  require(args.activation == Activation::kSilu || args.activation == Activation::kSigmoid,
+          "activation of a gated norm");
+  const bool shared = args.groups > 1 && args.weight.data != nullptr && args.weight.shape.elements() != channels;
+  const Index weights = shared ? channels / args.groups : channels;
   const GatedRmsNormKernelArgs kernel{.y = const_matrix(args.y, tokens, channels, "y"),
                                       .z = const_matrix(args.z, tokens, channels, "z"),
-                                      .weight = vector_or_null(args.weight, channels, "gated norm weight"),
+                                      .weight = vector_or_null(args.weight, weights, "gated norm weight"),
+                                      .shared_weight = shared,
+                                      .activation = args.activation,
                                       .groups = args.groups,
                                       .eps = args.eps,
                                       .order = args.order,

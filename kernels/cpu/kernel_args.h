@@ -81,7 +81,7 @@ struct AddRmsNormKernelArgs {
   Rows residual;
   ConstRows add;  ///< data null: nothing to add
   float add_scale = 1.0F;
-  const float* weight = nullptr;
+  const float* weight = nullptr;  ///< null: ones
   float eps = 0.0F;
   Rows out;
   Index hidden = 0;
@@ -90,12 +90,50 @@ struct AddRmsNormKernelArgs {
 struct GatedRmsNormKernelArgs {
   ConstRows y;
   ConstRows z;
-  const float* weight = nullptr;  ///< null: y * silu(z)
+  const float* weight = nullptr;  ///< null: y * act(z)
+  bool shared_weight = false;     ///< the groups have one weight, as long as a group
+  Activation activation = Activation::kSilu;
   Index groups = 1;
   float eps = 0.0F;
   GateOrder order = GateOrder::kGateFirst;
   Rows out;
   Index channels = 0;
+};
+
+/// Columns of one unit of the element-wise kernels: unit u is row u / blocks, column block u % blocks.
+inline constexpr Index kElementBlockColumns = 2048;
+
+struct GateKernelArgs {
+  ConstRows x;
+  ConstRows gate;
+  Index gate_width = 1;
+  Activation activation = Activation::kSigmoid;
+  float scale = 1.0F;
+  bool accumulate = false;
+  Rows out;
+  Index columns = 0;
+};
+
+struct ScaledTermKernelArgs {
+  ConstRows x;  ///< data null: no such term
+  float scale = 1.0F;
+  const float* weight = nullptr;
+  const float* bias = nullptr;
+};
+struct ScaledAddKernelArgs {
+  ScaledTermKernelArgs first;
+  ScaledTermKernelArgs second;
+  Rows out;
+  Index columns = 0;
+};
+
+struct ActivateKernelArgs {
+  ConstRows x;
+  Activation activation = Activation::kNone;
+  float input_scale = 1.0F;
+  float output_scale = 1.0F;
+  Rows out;
+  Index columns = 0;
 };
 
 struct RopeKernelArgs {

@@ -6,7 +6,18 @@ namespace krait::cpu {
 
 using GemmFn = void (*)(const GemmArgs&, const GemmUnit&, float* scratch);
 
-enum class VectorFunction : std::uint8_t { kExp, kLog1p, kSoftplus, kSigmoid, kSilu, kTanh };
+enum class VectorFunction : std::uint8_t {
+  kExp,
+  kLog1p,
+  kSoftplus,
+  kSigmoid,
+  kSilu,
+  kTanh,
+  kErf,
+  kGelu,
+  kGeluTanh,
+  kRelu2
+};
 
 /// The kernels of one instruction set. Those with (begin, end) work on a range of units: tokens, or what their
 /// arguments say. In float32 every table gives the same bits: all are instances of the same templates over a vector of
@@ -24,6 +35,9 @@ struct KernelTable {
   void (*embedding)(const EmbeddingKernelArgs&, Index begin, Index end) = nullptr;
   void (*add_rms_norm)(const AddRmsNormKernelArgs&, Index begin, Index end) = nullptr;
   void (*gated_rms_norm)(const GatedRmsNormKernelArgs&, Index begin, Index end) = nullptr;
+  void (*gate)(const GateKernelArgs&, Index begin, Index end) = nullptr;
+  void (*scaled_add)(const ScaledAddKernelArgs&, Index begin, Index end) = nullptr;
+  void (*activate)(const ActivateKernelArgs&, Index begin, Index end) = nullptr;
   void (*write_kv)(const WriteKvKernelArgs&, Index begin, Index end) = nullptr;
 
   Index (*attention_scratch)(const AttentionKernelArgs&) = nullptr;  ///< floats a worker needs

@@ -54,8 +54,10 @@ TEST_CASE("AVX-512 elementary functions and conversions give the portable bits")
   in[3] = INFINITY;
   in[4] = -INFINITY;
   const auto n = static_cast<Index>(in.size());
-  for (const auto function : {VectorFunction::kExp, VectorFunction::kLog1p, VectorFunction::kSoftplus,
-                              VectorFunction::kSigmoid, VectorFunction::kSilu, VectorFunction::kTanh}) {
+  for (const auto function :
+       {VectorFunction::kExp, VectorFunction::kLog1p, VectorFunction::kSoftplus, VectorFunction::kSigmoid,
+        VectorFunction::kSilu, VectorFunction::kTanh, VectorFunction::kErf, VectorFunction::kGelu,
+        VectorFunction::kGeluTanh, VectorFunction::kRelu2}) {
     std::vector<float> positive = in;
     if (function == VectorFunction::kLog1p) {
       for (float& x : positive) x = std::abs(x);

@@ -1,14 +1,13 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "tests/kernels/activation_support.h"
 #include "tests/kernels/test_support.h"
 
 namespace krait {
 namespace {
 
 using test::Matrix;
-
-double silu(double x) { return x / (1.0 + std::exp(-x)); }
 
 /// The values of one row, normalised in groups.
 std::vector<double> normed(const std::vector<double>& x, const Matrix& weight, int groups, double eps) {
@@ -55,34 +54,59 @@ TEST_CASE("add_rms_norm adds, then normalises") {
   }
 }
 
+TEST_CASE("add_rms_norm without a weight is the one with a weight of ones") {
+  for (const int hidden : {1, 16, 31, 200}) {
+    test::Random random(static_cast<std::uint32_t>(hidden));
+    test::Machine machine;
+    const Matrix x = random.matrix(3, hidden), ones(1, hidden, 1.0F);
+    Matrix plain(3, hidden), weighted(3, hidden);
+    machine.ops().add_rms_norm({x.view(), {}, 1.0F, {}, 1e-5F, plain.view()});
+    machine.ops().add_rms_norm({x.view(), {}, 1.0F, ones.flat(), 1e-5F, weighted.view()});
+    CHECK(test::same_bits(plain, weighted));
+  }
+}
+
 TEST_CASE("The gated norm in both orders, in groups, and the gate alone") {
-  for (const int groups : {1, 3}) {
+  std::uint32_t seed = 1;
+  for (const int groups : {1, 3, 5, 60}) {
     for (const GateOrder order : {GateOrder::kGateFirst, GateOrder::kNormFirst}) {
-      test::Random random(groups == 1 ? 3U : 4U);
-      test::Machine machine;
-      const Matrix y = random.matrix(2, 60), z = random.matrix(2, 60, 4.0F), weight = random.matrix(1, 60);
-      Matrix out(2, 60), gated(2, 60);
-      machine.ops().gated_rms_norm({y.view(), z.view(), weight.flat(), groups, 1e-5F, order, out.view()});
-      machine.ops().gated_rms_norm({y.view(), z.view(), {}, groups, 1e-5F, order, gated.view()});
-      std::vector<double> expected, gates;
-      for (int t = 0; t < 2; ++t) {
-        std::vector<double> row;
-        for (int i = 0; i < 60; ++i) {
-          gates.push_back(static_cast<double>(y.at(t, i)) * silu(static_cast<double>(z.at(t, i))));
-          row.push_back(order == GateOrder::kGateFirst ? gates.back() : static_cast<double>(y.at(t, i)));
+      for (const Activation activation : {Activation::kSilu, Activation::kSigmoid}) {
+        for (const bool shared : {false, true}) {
+          test::Random random(++seed);
+          const int channels = groups == 60 ? 60 : groups * random.integer(1, 90);
+          CAPTURE(groups, channels, static_cast<int>(order), static_cast<int>(activation), shared);
+          test::Machine machine;
+          const Matrix y = random.matrix(2, channels), z = random.matrix(2, channels, 4.0F);
+          const Matrix weight = random.matrix(1, shared ? channels / groups : channels);
+          Matrix repeated(1, channels);
+          for (int i = 0; i < channels; ++i) repeated.at(0, i) = weight.at(0, i % weight.columns);
+          Matrix out(2, channels), gated(2, channels);
+          machine.ops().gated_rms_norm(
+              {y.view(), z.view(), weight.flat(), groups, 1e-5F, order, out.view(), activation});
+          machine.ops().gated_rms_norm({y.view(), z.view(), {}, groups, 1e-5F, order, gated.view(), activation});
+          std::vector<double> expected, gates;
+          for (int t = 0; t < 2; ++t) {
+            std::vector<double> row;
+            const auto act = [&](int i) { return test::exact_activation(activation, static_cast<double>(z.at(t, i))); };
+            for (int i = 0; i < channels; ++i) {
+              gates.push_back(static_cast<double>(y.at(t, i)) * act(i));
+              row.push_back(order == GateOrder::kGateFirst ? gates.back() : static_cast<double>(y.at(t, i)));
+            }
+            row = normed(row, repeated, groups, 1e-5);
+            if (order == GateOrder::kNormFirst) {
+              for (int i = 0; i < channels; ++i) row[static_cast<std::size_t>(i)] *= act(i);
+            }
+            expected.insert(expected.end(), row.begin(), row.end());
+          }
+          CHECK(test::worst_error(out.data, expected) < 1e-5);
+          CHECK(test::worst_error(gated.data, gates) < 1e-5);
+          // In place.
+          Matrix alias = y;
+          machine.ops().gated_rms_norm(
+              {alias.view(), z.view(), weight.flat(), groups, 1e-5F, order, alias.view(), activation});
+          CHECK(test::same_bits(alias, out));
         }
-        row = normed(row, weight, groups, 1e-5);
-        if (order == GateOrder::kNormFirst) {
-          for (int i = 0; i < 60; ++i) row[static_cast<std::size_t>(i)] *= silu(static_cast<double>(z.at(t, i)));
-        }
-        expected.insert(expected.end(), row.begin(), row.end());
       }
-      CHECK(test::worst_error(out.data, expected) < 1e-5);
-      CHECK(test::worst_error(gated.data, gates) < 1e-5);
-      // In place.
-      Matrix alias = y;
-      machine.ops().gated_rms_norm({alias.view(), z.view(), weight.flat(), groups, 1e-5F, order, alias.view()});
-      CHECK(test::same_bits(alias, out));
     }
   }
 }

@@ -1,5 +1,7 @@
 #include "tests/kernels/scenarios.h"
 
+#include "tests/kernels/activation_support.h"
+
 namespace krait::test {
 namespace {
 
@@ -63,6 +65,44 @@ std::vector<float> rows_and_norms(const Bench& bench, std::uint32_t seed) {
       bench.ops.gated_rms_norm(
           {residual.view(), add.view(), weight.flat(), hidden % 4 == 0 ? 4 : 1, 1e-5F, order, gated.view()});
       append(out, gated);
+      bench.ops.gated_rms_norm({.y = residual.view(),
+                                .z = add.view(),
+                                .weight = weight.view().slice_columns(0, hidden % 4 == 0 ? hidden / 4 : hidden),
+                                .groups = hidden % 4 == 0 ? 4 : 1,
+                                .eps = 1e-5F,
+                                .order = order,
+                                .out = gated.view(),
+                                .activation = Activation::kSigmoid});
+      append(out, gated);
+    }
+  }
+  return out;
+}
+
+std::vector<float> elementwise(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  std::vector<float> out;
+  for (const Activation activation : activations()) {
+    for (const int width : {1, 7, 64}) {
+      const int rows = random.integer(1, 5), columns = width * random.integer(1, 90);
+      const Matrix x = random.matrix(rows, columns), gate = random.matrix(rows, columns / width, 9.0F);
+      const Matrix weight = random.matrix(1, columns), bias = random.matrix(1, columns);
+      Matrix y = random.matrix(rows, columns);
+      bench.ops.gate({.x = x.view(),
+                      .gate = gate.view(),
+                      .gate_width = width,
+                      .activation = activation,
+                      .scale = 0.3F,
+                      .accumulate = random.integer(0, 1) == 1,
+                      .out = y.view()});
+      append(out, y);
+      bench.ops.scaled_add({.first = {.x = y.view(), .scale = 1.5F, .weight = weight.flat(), .bias = bias.flat()},
+                            .second = {.x = x.view(), .scale = 0.1F, .weight = bias.flat()},
+                            .out = y.view()});
+      append(out, y);
+      bench.ops.activate(
+          {.x = y.view(), .activation = activation, .input_scale = 4.0F, .output_scale = 0.7F, .out = y.view()});
+      append(out, y);
     }
   }
   return out;
@@ -249,6 +289,7 @@ const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> all = {
       {"linear", linear},
       {"embedding and norms", rows_and_norms},
+      {"element-wise", elementwise},
       {"convolution", convolution},
       {"ssm scan", scan},
       {"mamba-1 state update", mamba1_update},

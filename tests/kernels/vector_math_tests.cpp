@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/kernels/activation_support.h"
 #include "tests/kernels/test_support.h"
 
 namespace krait {
@@ -52,6 +53,19 @@ TEST_CASE("Vector functions are within a few ulp of the exact ones") {
       {VectorFunction::kSoftplus, [](double x) { return std::log1p(std::exp(x)); }, -80.0F, 80.0F, 3.0},
       {VectorFunction::kSigmoid, [](double x) { return 1.0 / (1.0 + std::exp(-x)); }, -80.0F, 80.0F, 3.0},
       {VectorFunction::kSilu, [](double x) { return x / (1.0 + std::exp(-x)); }, -80.0F, 80.0F, 4.0},
+      {VectorFunction::kTanh, [](double x) { return std::tanh(x); }, -12.0F, 12.0F, 3.0},
+      {VectorFunction::kTanh, [](double x) { return std::tanh(x); }, -0.7F, 0.7F, 3.0},
+      {VectorFunction::kErf, [](double x) { return std::erf(x); }, -6.0F, 6.0F, 3.0},
+      {VectorFunction::kErf, [](double x) { return std::erf(x); }, -1e-3F, 1e-3F, 3.0},
+      {VectorFunction::kGelu, [](double x) { return test::exact_activation(Activation::kGelu, x); }, -12.5F, 20.0F,
+       6.0},
+      {VectorFunction::kGelu, [](double x) { return test::exact_activation(Activation::kGelu, x); }, -1.0F, 1.0F, 6.0},
+      {VectorFunction::kGeluTanh, [](double x) { return test::exact_activation(Activation::kGeluTanh, x); }, -4.7F,
+       20.0F, 8.0},
+      {VectorFunction::kGeluTanh, [](double x) { return test::exact_activation(Activation::kGeluTanh, x); }, -1.0F,
+       1.0F, 6.0},
+      {VectorFunction::kRelu2, [](double x) { return test::exact_activation(Activation::kRelu2, x); }, -4.0F, 20.0F,
+       0.5},
   };
   for (const Case& test : cases) {
     std::vector<float> in;
@@ -109,6 +123,21 @@ TEST_CASE("Vector functions are right at the ends") {
     CHECK(std::isnan(tanh[2]));
     CHECK(tanh[3] == 0.0F);
     CHECK(tanh[4] == Approx(std::tanh(0.5)));
+    const auto erf = map(*table, VectorFunction::kErf, {-kInf, kInf, nan, 0.0F});
+    CHECK(erf[0] == -1.0F);
+    CHECK(erf[1] == 1.0F);
+    CHECK(std::isnan(erf[2]));
+    CHECK(erf[3] == 0.0F);
+    for (const auto function : {VectorFunction::kGelu, VectorFunction::kGeluTanh, VectorFunction::kRelu2}) {
+      const auto y = map(*table, function, {-1000.0F, kInf, nan, 0.0F, 1000.0F, -30.0F, -3e38F});
+      CHECK(y[0] == 0.0F);
+      CHECK(y[1] == kInf);
+      CHECK(std::isnan(y[2]));
+      CHECK(y[3] == 0.0F);
+      CHECK(y[4] == (function == VectorFunction::kRelu2 ? 1e6F : 1000.0F));
+      CHECK(y[5] == 0.0F);
+      CHECK(y[6] == 0.0F);
+    }
   }
 }
 

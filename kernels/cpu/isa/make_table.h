@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/isa/attention_kernel.h"
 #include "kernels/cpu/isa/conv_kernel.h"
+#include "kernels/cpu/isa/elementwise_kernels.h"
 #include "kernels/cpu/isa/gemm_kernel.h"
 #include "kernels/cpu/isa/kv_kernels.h"
 #include "kernels/cpu/isa/norm_kernels.h"
@@ -38,6 +39,18 @@ void map_function(VectorFunction function, const float* in, float* out, Index n)
       case VectorFunction::kTanh:
         y = Math<V>::tanh(x);
         break;
+      case VectorFunction::kErf:
+        y = Math<V>::erf(x);
+        break;
+      case VectorFunction::kGelu:
+        y = Math<V>::gelu(x);
+        break;
+      case VectorFunction::kGeluTanh:
+        y = Math<V>::gelu_tanh(x);
+        break;
+      case VectorFunction::kRelu2:
+        y = Math<V>::relu2(x);
+        break;
     }
     V::store(out + i, y);
   }
@@ -69,6 +82,9 @@ KernelTable make_table(const char* name) {
   table.embedding = embedding<V>;
   table.add_rms_norm = add_rms_norm<V>;
   table.gated_rms_norm = gated_rms_norm<V>;
+  table.gate = gate<V>;
+  table.scaled_add = scaled_add<V>;
+  table.activate = activate<V>;
   table.write_kv = write_kv<V>;
   table.attention_scratch = attention_scratch<V>;
   table.attention = attention<V>;

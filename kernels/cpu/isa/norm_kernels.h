@@ -20,14 +20,15 @@ float inverse_rms(const float* x, Index n, float eps) {
   return 1.0F / __builtin_sqrtf(mean + eps);
 }
 
-/// out = x * factor * weight, in this order.
+/// out = x * factor * weight, in this order; no weight: ones.
 template <typename V>
 void scale_by_weight(const float* x, float factor, const float* weight, float* out, Index n) {
   const auto f = V::set1(factor);
   for (Index i = 0; i < n; i += kLanes) {
     const int lanes = lanes_left(i, n);
-    const auto scaled = V::mul(load<V>(x + i, lanes), f);
-    store<V>(out + i, V::mul(scaled, load<V>(weight + i, lanes)), lanes);
+    auto scaled = V::mul(load<V>(x + i, lanes), f);
+    if (weight != nullptr) scaled = V::mul(scaled, load<V>(weight + i, lanes));
+    store<V>(out + i, scaled, lanes);
   }
 }
 
@@ -47,12 +48,19 @@ void add_rms_norm(const AddRmsNormKernelArgs& args, Index begin, Index end) {
   }
 }
 
-/// out = y * silu(z); out may be y.
+/// out = y * act(z); out may be y.
 template <typename V>
-void gate_row(const float* y, const float* z, float* out, Index n) {
-  for (Index i = 0; i < n; i += kLanes) {
-    const int lanes = lanes_left(i, n);
-    store<V>(out + i, V::mul(load<V>(y + i, lanes), Math<V>::silu(load<V>(z + i, lanes))), lanes);
+void gate_row(Activation activation, const float* y, const float* z, float* out, Index n) {
+  const auto run = [&](auto act) {
+    for (Index i = 0; i < n; i += kLanes) {
+      const int lanes = lanes_left(i, n);
+      store<V>(out + i, V::mul(load<V>(y + i, lanes), act(load<V>(z + i, lanes))), lanes);
+    }
+  };
+  if (activation == Activation::kSigmoid) {
+    run([](typename V::F x) { return Math<V>::sigmoid(x); });
+  } else {
+    run([](typename V::F x) { return Math<V>::silu(x); });
   }
 }
 
@@ -64,14 +72,15 @@ void gated_rms_norm(const GatedRmsNormKernelArgs& args, Index begin, Index end) 
     const float* y = args.y.data + t * args.y.stride;
     const float* z = args.z.data + t * args.z.stride;
     float* out = args.out.data + t * args.out.stride;
-    if (gate_first) gate_row<V>(y, z, out, args.channels);
+    if (gate_first) gate_row<V>(args.activation, y, z, out, args.channels);
     if (args.weight == nullptr) continue;
     const float* normed = gate_first ? out : y;
     for (Index first = 0; first < args.channels; first += width) {
       const float factor = inverse_rms<V>(normed + first, width, args.eps);
-      scale_by_weight<V>(normed + first, factor, args.weight + first, out + first, width);
+      const float* weight = args.shared_weight ? args.weight : args.weight + first;
+      scale_by_weight<V>(normed + first, factor, weight, out + first, width);
     }
-    if (!gate_first) gate_row<V>(out, z, out, args.channels);
+    if (!gate_first) gate_row<V>(args.activation, out, z, out, args.channels);
   }
 }
 
