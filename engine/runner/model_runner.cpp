@@ -44,7 +44,10 @@ void ModelRunner::initialize_attn_backends(int block_size) {
 
 std::vector<const LayerBackend*> ModelRunner::get_attn_backends_for_group(std::size_t group) const {
   std::vector<const LayerBackend*> backends;
-  for (const AttentionLayerBase* layer : groups_[group].layers) backends.push_back(layer->get_attn_backend());
+  const CacheGroup& members = groups_[group];
+  for (std::size_t i = 0; i < members.layers.size(); ++i) {
+    backends.push_back(members.layers[i]->get_attn_backend(members.spec_index[i]));
+  }
   return backends;
 }
 

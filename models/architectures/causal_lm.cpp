@@ -10,7 +10,7 @@ CausalLm::CausalLm(ModelConfig config, Frame frame, std::vector<std::unique_ptr<
     : Model(std::move(config)),
       frame_(std::move(frame)),
       layers_(std::move(layers)),
-      final_norm_(frame_.final_norm, this->config().hidden_size, frame_.norm_eps),
+      final_norm_(frame_.final_norm, this->config().hidden_size, frame_.norm_eps, frame_.norm_weight),
       lm_head_({{this->config().tie_word_embeddings ? frame_.embedding : frame_.lm_head, this->config().vocab_size}},
                this->config().hidden_size, context.parallel, {}) {}
 
@@ -31,6 +31,7 @@ void CausalLm::load_weights(WeightLoader& loader, Platform& platform, int max_po
   // A file may hold the tied head a second time; it is the embedding.
   if (config().tie_word_embeddings) loader.ignore(frame_.lm_head + ".weight");
   lm_head_.load(loader);
+  for (const std::string& name : frame_.ignored) loader.ignore(name);
 }
 
 void CausalLm::forward(ForwardContext& context, std::span<const std::int32_t> ids, const TensorView& hidden) {
@@ -38,12 +39,24 @@ void CausalLm::forward(ForwardContext& context, std::span<const std::int32_t> id
   const TensorView residual = context.workspace.matrix(hidden.rows(), hidden.columns());
   context.ops.embedding(
       {.table = embedding_.view(), .ids = ids, .multiplier = frame_.embedding_multiplier, .out = residual});
-  for (const auto& layer : layers_) layer->forward(context, residual);
+  ResidualStream stream{.hidden = residual, .embedding = {}, .carry = {}};
+  if (frame_.keep_embedding) {
+    stream.embedding = context.workspace.matrix(hidden.rows(), hidden.columns());
+    context.ops.scaled_add({.first = {.x = residual}, .out = stream.embedding});
+  }
+  if (frame_.carry_width > 0) stream.carry = context.workspace.matrix(hidden.rows(), frame_.carry_width);
+  for (const auto& layer : layers_) layer->forward(context, stream);
   final_norm_.forward(context.ops, residual, hidden);
 }
 
 void CausalLm::compute_logits(ForwardContext& context, const TensorView& hidden, const TensorView& logits) {
   lm_head_.forward(context.ops, hidden, logits, {.scale = frame_.logits_multiplier});
+  if (frame_.logits_soft_cap == 0.0F) return;
+  context.ops.activate({.x = logits,
+                        .activation = Activation::kTanh,
+                        .input_scale = 1.0F / frame_.logits_soft_cap,
+                        .output_scale = frame_.logits_soft_cap,
+                        .out = logits});
 }
 
 }  // namespace krait

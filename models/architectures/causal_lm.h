@@ -20,8 +20,14 @@ class CausalLm final : public Model {
     std::string final_norm;
     std::string lm_head;  ///< not read when the embeddings are tied
     float norm_eps = 1e-6F;
+    RmsNorm::Weight norm_weight = RmsNorm::Weight::kPlain;
     float embedding_multiplier = 1.0F;
     float logits_multiplier = 1.0F;
+    float logits_soft_cap = 0.0F;  ///< cap * tanh(logits / cap); 0: none
+    bool keep_embedding = false;   ///< ResidualStream::embedding
+    int carry_width = 0;           ///< columns of ResidualStream::carry
+    std::vector<std::string>
+        ignored{};  ///< tensors of the checkpoint that a formula gives, or that serving has no use for
   };
 
   CausalLm(ModelConfig config, Frame frame, std::vector<std::unique_ptr<DecoderLayer>> layers,

@@ -6,9 +6,10 @@
 #include "models/architectures/families.h"
 #include "models/architectures/mamba2_config_reader.h"
 #include "models/layers/attention.h"
-#include "models/layers/feed_forward.h"
 #include "models/layers/mamba2_mixer.h"
+#include "models/layers/mlp.h"
 #include "models/layers/rope_tables.h"
+#include "models/layers/sparse_moe.h"
 
 namespace krait {
 namespace {
@@ -41,8 +42,9 @@ class GraniteLayer final : public DecoderLayer {
     if (parts_.shared_mlp) parts_.shared_mlp->load(loader);
   }
 
-  void forward(ForwardContext& context, const TensorView& hidden) override {
+  void forward(ForwardContext& context, const ResidualStream& stream) override {
     const Workspace::Scope scope(context.workspace);
+    const TensorView& hidden = stream.hidden;
     const TensorView normed = context.workspace.matrix(hidden.rows(), hidden.columns());
     const LayerOutput output{.into = hidden, .scale = parts_.residual_multiplier, .accumulate = true};
     parts_.input_norm.forward(context.ops, hidden, normed);
@@ -144,22 +146,21 @@ class GraniteBuilder {
   [[nodiscard]] std::optional<SparseMoe> moe(const std::string& prefix) const {
     const auto experts = static_cast<int>(reader_.integer_or("num_local_experts", 0));
     if (experts == 0) return std::nullopt;
-    return SparseMoe({.router = prefix + ".router.layer",
-                      .gate_up = prefix + ".input_linear.weight",
-                      .down = prefix + ".output_linear.weight"},
-                     {.hidden_size = hidden_,
-                      .intermediate_size = reader_.integer("intermediate_size"),
-                      .experts = experts,
-                      .top_k = static_cast<int>(reader_.integer("num_experts_per_tok")),
-                      .scoring = RouterScoring::kTopKThenSoftmax,
-                      .renormalize = false},
-                     context_);
+    SparseMoe::Router router{.name = prefix + ".router.layer", .selection_bias = {}};
+    router.options.top_k = static_cast<int>(reader_.integer("num_experts_per_tok"));
+    router.options.scoring = RouterScoring::kTopKThenSoftmax;
+    return SparseMoe(
+        std::move(router),
+        {.separate = {.prefix = {}},
+         .stacked = {.gate_up = prefix + ".input_linear.weight", .down = prefix + ".output_linear.weight"}},
+        {.input_size = hidden_, .intermediate_size = reader_.integer("intermediate_size"), .experts = experts}, hidden_,
+        context_);
   }
 
   [[nodiscard]] std::optional<GatedMlp> shared_mlp(const std::string& prefix) const {
     const std::int64_t width = reader_.integer_or("shared_intermediate_size", 1024);
     if (width == 0) return std::nullopt;
-    return GatedMlp({.gate_up = {prefix + ".input_linear"}, .down = prefix + ".output_linear"}, hidden_, width, false,
+    return GatedMlp({.gate_up = {prefix + ".input_linear"}, .down = prefix + ".output_linear"}, hidden_, width, {},
                     context_);
   }
 

@@ -3,7 +3,7 @@
 #include "models/architectures/causal_lm.h"
 #include "models/architectures/families.h"
 #include "models/layers/attention.h"
-#include "models/layers/feed_forward.h"
+#include "models/layers/mlp.h"
 #include "models/layers/rope_tables.h"
 
 namespace krait {
@@ -24,7 +24,7 @@ class LlamaLayer final : public DecoderLayer {
         attention_(prefix + ".self_attn", config.attention, context),
         post_norm_(prefix + ".post_attention_layernorm", config.attention.hidden_size, config.norm_eps),
         mlp_({.gate_up = {prefix + ".mlp.gate_proj", prefix + ".mlp.up_proj"}, .down = prefix + ".mlp.down_proj"},
-             config.attention.hidden_size, config.intermediate_size, config.mlp_bias, context) {}
+             config.attention.hidden_size, config.intermediate_size, {.bias = config.mlp_bias}, context) {}
 
   [[nodiscard]] std::vector<AttentionLayerBase*> attention_layers() override { return {&attention_}; }
 
@@ -35,8 +35,9 @@ class LlamaLayer final : public DecoderLayer {
     mlp_.load(loader);
   }
 
-  void forward(ForwardContext& context, const TensorView& hidden) override {
+  void forward(ForwardContext& context, const ResidualStream& stream) override {
     const Workspace::Scope scope(context.workspace);
+    const TensorView& hidden = stream.hidden;
     const TensorView normed = context.workspace.matrix(hidden.rows(), hidden.columns());
     input_norm_.forward(context.ops, hidden, normed);
     attention_.forward(context, normed, {.into = hidden});

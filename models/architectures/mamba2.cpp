@@ -19,8 +19,9 @@ class Mamba2Layer final : public DecoderLayer {
     mixer_.load(loader);
   }
 
-  void forward(ForwardContext& context, const TensorView& hidden) override {
+  void forward(ForwardContext& context, const ResidualStream& stream) override {
     const Workspace::Scope scope(context.workspace);
+    const TensorView& hidden = stream.hidden;
     const TensorView normed = context.workspace.matrix(hidden.rows(), hidden.columns());
     norm_.forward(context.ops, hidden, normed);
     mixer_.forward(context, normed, {.into = hidden});

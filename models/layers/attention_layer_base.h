@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/operations.h"
+#include "kernels/result.h"
 #include "models/backends/layer_backend.h"
 #include "models/layers/cache_spec.h"
 #include "models/layers/forward_context.h"
@@ -29,14 +30,14 @@ class AttentionLayerBase {
   /// Unique in a model, for example "model.layers.3.mamba".
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] virtual std::vector<CacheSpec> cache_specs() const = 0;
-  /// Throws StartupError with what was asked and what is valid.
-  [[nodiscard]] virtual const LayerBackend* get_attn_backend() const = 0;
+  /// The backend of one of the specs. Throws StartupError with what was asked and what is valid.
+  [[nodiscard]] virtual const LayerBackend* get_attn_backend(std::size_t spec) const = 0;
   /// Tokens of a scan's chunk, for the metadata; 0 where the layer has none.
   [[nodiscard]] virtual int chunk_size() const { return 0; }
 
-  /// What the layer will call from now on: its own `get_attn_backend()`, asked once when groups are formed. Throws
-  /// StartupError when the backend does not implement the interface of the layer's kind.
-  virtual void bind_backend(const LayerBackend* backend) { backend_ = backend; }
+  /// What the layer will call for a spec from now on: its own `get_attn_backend(spec)`, asked once when groups are
+  /// formed. Throws StartupError when the backend does not implement the interface of the layer's kind.
+  virtual void bind_backend(std::size_t spec, const LayerBackend* backend);
   void set_cache_group(std::size_t spec, std::size_t group);
   void bind_cache(std::size_t spec, LayerCache cache);
 
@@ -47,18 +48,30 @@ class AttentionLayerBase {
   }
   [[nodiscard]] const LayerCache& cache(std::size_t spec = 0) const { return caches_[spec]; }
   template <typename Backend>
-  [[nodiscard]] const Backend& bound_backend() const {
-    return static_cast<const Backend&>(*backend_);
+  [[nodiscard]] const Backend& bound_backend(std::size_t spec = 0) const {
+    return static_cast<const Backend&>(*backends_[spec]);
   }
 
  private:
   std::string name_;
-  const LayerBackend* backend_ = nullptr;
+  std::vector<const LayerBackend*> backends_;
   std::vector<std::size_t> groups_;
   std::vector<LayerCache> caches_;
 };
 
-/// The root of the recurrent mixers: one rule for choosing a backend, one slot a request.
+/// `select_mamba_backend(type, platform, explicit choice)`, checked against the state dtype: the one rule by which
+/// every layer with a recurrent state gets its backend. Throws StartupError.
+const LayerBackend* select_layer_backend(std::string_view mamba_type, const LayerContext& context);
+
+/// A backend that somebody registered for a type must implement the type's interface; else StartupError.
+template <typename Interface>
+void require_backend(const LayerBackend* backend, std::string_view mamba_type, std::string_view interface) {
+  if (dynamic_cast<const Interface*>(backend) != nullptr) return;
+  throw StartupError("backend '" + std::string(backend->name()) + "' was registered for mamba type '" +
+                     std::string(mamba_type) + "' but is no " + std::string(interface));
+}
+
+/// The root of the recurrent mixers: one slot a request.
 class MambaBase : public AttentionLayerBase {
  public:
   MambaBase(std::string name, const LayerContext& context);
@@ -69,8 +82,7 @@ class MambaBase : public AttentionLayerBase {
   [[nodiscard]] virtual std::vector<StateTensorSpec> state_tensors() const = 0;
 
   [[nodiscard]] std::vector<CacheSpec> cache_specs() const final;
-  /// `select_mamba_backend(type, platform, explicit choice)`, checked against the state dtype.
-  [[nodiscard]] const LayerBackend* get_attn_backend() const final;
+  [[nodiscard]] const LayerBackend* get_attn_backend(std::size_t spec) const final;
 
  protected:
   [[nodiscard]] const LayerContext& context() const { return context_; }

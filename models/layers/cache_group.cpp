@@ -30,10 +30,10 @@ std::vector<CacheGroup> form_cache_groups(const std::vector<AttentionLayerBase*>
   std::vector<CacheGroup> groups;
   for (AttentionLayerBase* layer : layers) {
     if (!names.insert(layer->name()).second) throw StartupError("Duplicate layer name: " + layer->name());
-    const LayerBackend* backend = layer->get_attn_backend();
-    layer->bind_backend(backend);
     const std::vector<CacheSpec> specs = layer->cache_specs();
     for (std::size_t i = 0; i < specs.size(); ++i) {
+      const LayerBackend* backend = layer->get_attn_backend(i);
+      layer->bind_backend(i, backend);
       CacheGroup& group = group_for(groups, specs[i], backend, layer->chunk_size());
       layer->set_cache_group(i, static_cast<std::size_t>(&group - groups.data()));
       group.layer_names.push_back(layer->name());

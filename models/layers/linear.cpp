@@ -21,15 +21,16 @@ void Linear::load(WeightLoader& loader) {
   Shard shard{.axis = Shard::Axis::kNone, .rank = parallel_.rank, .size = parallel_.size};
   if (options_.parallel == Parallel::kColumn) shard.axis = Shard::Axis::kOutput;
   if (options_.parallel == Parallel::kRow) shard.axis = Shard::Axis::kInput;
-  std::vector<std::string> weights;
-  std::vector<std::string> biases;
-  std::vector<std::int64_t> rows;
+  std::vector<MatrixSource> sources;
   for (const LinearPart& part : parts_) {
-    weights.push_back(part.name + ".weight");
-    if (options_.bias) biases.push_back(part.name + ".bias");
-    rows.push_back(part.out_features);
+    sources.push_back({.weight = part.name + ".weight",
+                       .bias = options_.bias ? part.name + ".bias" : "",
+                       .out_features = part.out_features,
+                       .rows = part.rows,
+                       .stored_rows = part.stored_rows});
   }
-  weight_ = loader.linear(weights, biases, rows, in_features_, options_.gate_up, shard);
+  weight_ = loader.linear(sources, in_features_,
+                          {.gate_up = options_.gate_up, .shard = shard, .compute_dtype = options_.compute_dtype});
 }
 
 void Linear::forward(Operations& ops, const TensorView& x, const TensorView& y, const Epilogue& epilogue) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,10 @@ class WeightLoader;
 struct LinearPart {
   std::string name;
   std::int64_t out_features = 0;  ///< of the whole layer, all ranks together
+  /// Output i is stored row rows[i] of `stored_rows` (interleaved heads, one tensor for several parts); empty: as
+  /// stored.
+  std::vector<std::int32_t> rows{};
+  std::int64_t stored_rows = 0;
 };
 
 /// y = x W^T + b with an opaque packed weight. Column-parallel layers hold a share of the outputs of every part;
@@ -27,6 +32,7 @@ class Linear {
     bool bias = false;
     bool gate_up = false;  ///< the parts are gate and up (one part: both, one after the other)
     Parallel parallel = Parallel::kReplicated;
+    std::optional<DType> compute_dtype{};  ///< nullopt: the model's
   };
 
   Linear(std::vector<LinearPart> parts, std::int64_t in_features, const ParallelContext& parallel, Options options);

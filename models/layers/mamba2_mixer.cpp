@@ -43,12 +43,9 @@ std::vector<StateTensorSpec> Mamba2Mixer::state_tensors() const {
                       config_.conv_kernel);
 }
 
-void Mamba2Mixer::bind_backend(const LayerBackend* backend) {
-  if (dynamic_cast<const Mamba2Backend*>(backend) == nullptr) {
-    throw StartupError("backend '" + std::string(backend->name()) +
-                       "' was registered for mamba type 'mamba2' but is no " + "Mamba2Backend");
-  }
-  MambaBase::bind_backend(backend);
+void Mamba2Mixer::bind_backend(std::size_t spec, const LayerBackend* backend) {
+  require_backend<Mamba2Backend>(backend, mamba_type_name(), "Mamba2Backend");
+  MambaBase::bind_backend(spec, backend);
 }
 
 void Mamba2Mixer::load(WeightLoader& loader) {

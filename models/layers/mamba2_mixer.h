@@ -36,7 +36,7 @@ class Mamba2Mixer final : public MambaBase {
   [[nodiscard]] std::vector<StateTensorSpec> state_tensors() const override;
   [[nodiscard]] int chunk_size() const override { return config_.chunk_size; }
 
-  void bind_backend(const LayerBackend* backend) override;
+  void bind_backend(std::size_t spec, const LayerBackend* backend) override;
   void load(WeightLoader& loader);
   void forward(ForwardContext& context, const TensorView& x, const LayerOutput& output);
 

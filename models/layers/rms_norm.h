@@ -10,21 +10,35 @@ namespace krait {
 /// weight * x / sqrt(mean(x^2) + eps), row by row.
 class RmsNorm {
  public:
-  RmsNorm(std::string name, std::int64_t size, float eps) : name_(std::move(name)), size_(size), eps_(eps) {}
-  void load(WeightLoader& loader) { weight_ = loader.float32(name_ + ".weight", {size_}); }
-  void forward(Operations& ops, const TensorView& x, const TensorView& out) const {
-    AddRmsNormArgs args;
-    args.residual = x;
-    args.weight = weight_.view();
-    args.eps = eps_;
-    args.out = out;
-    ops.add_rms_norm(args);
+  /// What the stored weight means.
+  enum class Weight : std::uint8_t {
+    kPlain,
+    kZeroCentred,  ///< stored as w - 1 (Gemma, Qwen3-Next)
+    kNone,         ///< there is none: ones
+  };
+  RmsNorm(std::string name, std::int64_t size, float eps, Weight kind = Weight::kPlain)
+      : name_(std::move(name)), size_(size), eps_(eps), kind_(kind) {}
+
+  void load(WeightLoader& loader) {
+    if (kind_ == Weight::kNone) return;
+    weight_ = loader.float32(name_ + ".weight", {size_});
+    if (kind_ != Weight::kZeroCentred || !weight_.defined()) return;
+    for (std::int64_t i = 0; i < size_; ++i) weight_.view().as<float>()[i] += 1.0F;
   }
+
+  void forward(Operations& ops, const TensorView& x, const TensorView& out) const {
+    ops.add_rms_norm({.residual = x, .weight = weight_.view(), .eps = eps_, .out = out});
+  }
+
+  /// For operations that norm on their way (q and k of attention): [size] float32.
+  [[nodiscard]] const TensorView& weight() const { return weight_.view(); }
+  [[nodiscard]] float eps() const { return eps_; }
 
  private:
   std::string name_;
   std::int64_t size_;
   float eps_;
+  Weight kind_;
   Tensor weight_;
 };
 

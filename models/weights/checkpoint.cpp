@@ -7,9 +7,9 @@
 
 #include "kernels/result.h"
 #include "models/config/json_document.h"
+#include "models/weights/checkpoint.h"
 #include "models/weights/safetensors_file.h"
 #include "models/weights/shard_index.h"
-#include "models/weights/weight_loader.h"
 
 namespace krait {
 namespace {

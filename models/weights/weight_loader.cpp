@@ -1,5 +1,6 @@
 #include "models/weights/weight_loader.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -24,20 +25,6 @@ std::string list_names(const std::string& title, const std::vector<std::string>&
   }
   if (names.size() > kMaximumListed) text += " and " + std::to_string(names.size() - kMaximumListed) + " more";
   return text;
-}
-
-/// `[out, in]` for each part of a linear weight.
-std::vector<Shape> matrix_shapes(const std::vector<std::int64_t>& out_features, std::int64_t in_features) {
-  std::vector<Shape> shapes;
-  for (const std::int64_t out : out_features) shapes.push_back(Shape{out, in_features});
-  return shapes;
-}
-
-/// `[out]` for each bias.
-std::vector<Shape> vector_shapes(const std::vector<std::int64_t>& sizes) {
-  std::vector<Shape> shapes;
-  for (const std::int64_t size : sizes) shapes.push_back(Shape{size});
-  return shapes;
 }
 
 /// A fused `[gate | up]` tensor as its two halves, which is how platforms take them.
@@ -111,12 +98,32 @@ Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool t
 }
 
 Tensor WeightLoader::conv_weight(const std::string& name, std::int64_t channels, std::int64_t kernel) {
-  const TensorView source = take(name, Shape{channels, 1, kernel});
-  if (source.data == nullptr) return {};
-  const std::size_t bytes = static_cast<std::size_t>(channels * kernel) * sizeof(float);
-  Tensor tensor(platform_.allocate(bytes), DType::kFloat32, Shape{kernel, channels});
-  convert_to_float32_transposed({source.data, source.dtype, Shape{channels, kernel}}, tensor.view().as<float>());
-  checkpoint_.discard(source);
+  return conv_weight({{.weight = name, .channels = channels}}, kernel);
+}
+
+Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int64_t kernel) {
+  std::int64_t columns = 0;
+  std::vector<TensorView> sources;
+  bool complete = true;
+  for (const ConvSource& part : parts) {
+    sources.push_back(take(part.weight, Shape{part.channels, 1, kernel}));
+    complete = complete && sources.back().data != nullptr;
+    columns += part.channels;
+  }
+  if (!complete) return {};
+  const std::size_t bytes = static_cast<std::size_t>(columns * kernel) * sizeof(float);
+  Tensor tensor(platform_.allocate(bytes), DType::kFloat32, Shape{kernel, columns});
+  std::int64_t first = 0;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::int64_t channels = parts[i].channels;
+    std::vector<float> rows(static_cast<std::size_t>(channels * kernel));
+    convert_to_float32_transposed({sources[i].data, sources[i].dtype, Shape{channels, kernel}}, rows.data());
+    for (std::int64_t k = 0; k < kernel; ++k) {
+      std::copy_n(rows.data() + k * channels, channels, tensor.view().row<float>(k) + first);
+    }
+    first += channels;
+    checkpoint_.discard(sources[i]);
+  }
   packed_bytes_ += bytes;
   return tensor;
 }
@@ -131,57 +138,59 @@ Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
   return tensor;
 }
 
-// Goes on after a part that is not there, so that `finish` can list every one.
-bool WeightLoader::take_all(const std::vector<std::string>& names, const std::vector<Shape>& shapes,
-                            std::vector<TensorView>& views) {
-  bool complete = true;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    views.push_back(take(names[i], shapes[i]));
-    complete = complete && views.back().data != nullptr;
+// Of a stack only the matrix itself: its neighbours are about to be read.
+void WeightLoader::discard(const MatrixSource& part) const {
+  TensorView weight = checkpoint_.tensor(part.weight);
+  if (part.stack_count > 0) {
+    const std::size_t bytes = weight.bytes() / static_cast<std::size_t>(part.stack_count);
+    weight.data = weight.as<std::byte>() + static_cast<std::size_t>(part.stack_index) * bytes;
+    weight.shape = Shape{static_cast<std::int64_t>(bytes / dtype_size(weight.dtype))};
   }
-  return complete;
+  checkpoint_.discard(weight);
 }
 
-PackedWeight WeightLoader::linear(const std::vector<std::string>& weights, const std::vector<std::string>& biases,
-                                  const std::vector<std::int64_t>& out_features, std::int64_t in_features, bool gate_up,
-                                  const Shard& shard) {
-  if (weights.empty() || weights.size() != out_features.size()) KRAIT_BUG("one width a weight is needed");
-  if (!biases.empty() && biases.size() != weights.size()) KRAIT_BUG("no bias or one a weight is needed: " + weights[0]);
+// Both tensors are asked for even when the first is not there, so that `finish` can list every one.
+bool WeightLoader::take_part(const MatrixSource& part, std::int64_t in_features, WeightSource& source,
+                             std::vector<std::vector<std::byte>>& copies) {
+  const TensorView weight = take(part.weight, part.weight_shape(in_features));
+  const TensorView bias = part.bias.empty() ? TensorView{} : take(part.bias, part.bias_shape());
+  if (weight.data == nullptr || (!part.bias.empty() && bias.data == nullptr)) return false;
+  source.parts.push_back(matrix_view(part, weight, in_features, copies));
+  if (!part.bias.empty()) source.biases.push_back(bias_view(part, bias, copies));
+  return true;
+}
+
+PackedWeight WeightLoader::linear(const std::vector<MatrixSource>& parts, std::int64_t in_features,
+                                  const LinearOptions& options) {
+  if (parts.empty()) KRAIT_BUG("a linear weight without parts");
   WeightSource source;
-  const bool all_weights = take_all(weights, matrix_shapes(out_features, in_features), source.parts);
-  const bool all_biases = take_all(biases, vector_shapes(out_features), source.biases);
-  if (!all_weights || !all_biases) return {};
-  return pack(std::move(source), weights[0], gate_up, shard);
+  std::vector<std::vector<std::byte>> copies;
+  bool complete = true;
+  for (const MatrixSource& part : parts) {
+    if (part.bias.empty() != parts.front().bias.empty()) KRAIT_BUG("no bias or one a weight is needed: " + part.weight);
+    complete = take_part(part, in_features, source, copies) && complete;
+  }
+  if (!complete) return {};
+  PackedWeight packed = pack(std::move(source), parts.front().weight, options);
+  // The mapping's pages are given back, so that loading holds the weights once.
+  for (const MatrixSource& part : parts) discard(part);
+  return packed;
 }
 
-PackedWeight WeightLoader::stacked_linear(const std::string& name, std::int64_t index, std::int64_t count,
-                                          std::int64_t out_features, std::int64_t in_features, bool gate_up) {
-  if (index < 0 || index >= count) KRAIT_BUG("no matrix " + std::to_string(index) + " in the stack " + name);
-  const TensorView stack = take(name, Shape{count, out_features, in_features});
-  if (stack.data == nullptr) return {};
-  const std::size_t matrix_bytes = stack.bytes() / static_cast<std::size_t>(count);
-  std::byte* matrix = stack.as<std::byte>() + static_cast<std::size_t>(index) * matrix_bytes;
-  WeightSource source;
-  source.parts.emplace_back(matrix, stack.dtype, Shape{out_features, in_features});
-  return pack(std::move(source), name, gate_up, Shard{});
-}
-
-// The platform knows no names: its errors get them here. The source's pages are given back, so that loading holds the
-// weights once.
-PackedWeight WeightLoader::pack(WeightSource source, const std::string& first_name, bool gate_up, const Shard& shard) {
-  if (gate_up) {
+// The platform knows no names: its errors get them here.
+PackedWeight WeightLoader::pack(WeightSource source, const std::string& first_name, const LinearOptions& options) {
+  if (options.gate_up) {
     split_in_halves(source.parts);
     split_in_halves(source.biases);
   }
   PackedWeight packed;
   try {
-    packed = platform_.pack(source, {.compute_dtype = compute_dtype_, .gate_up = gate_up}, shard);
+    const DType compute = options.compute_dtype.value_or(compute_dtype_);
+    packed = platform_.pack(source, {.compute_dtype = compute, .gate_up = options.gate_up}, options.shard);
   } catch (const StartupError& error) {
     const std::string where = checkpoint_.file_of(first_name) + ": tensor `" + first_name + "`: ";
     throw StartupError(Error{.code = error.error().code, .message = where + error.what(), .field = first_name});
   }
-  for (const TensorView& part : source.parts) checkpoint_.discard(part);
-  for (const TensorView& bias : source.biases) checkpoint_.discard(bias);
   packed_bytes_ += packed.bytes();
   return packed;
 }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -12,37 +12,25 @@
 
 #include "kernels/packed_weight.h"
 #include "kernels/tensor.h"
+#include "models/weights/checkpoint.h"
+#include "models/weights/matrix_source.h"
 
 namespace krait {
 
 class Platform;
 
-/// The tensors of one checkpoint folder (`model.safetensors`, or shards by `model.safetensors.index.json`), mapped
-/// read-only. Every header field is checked against the file's size before use; faults are StartupErrors with the
-/// file's and the tensor's name.
-class Checkpoint {
- public:
-  explicit Checkpoint(const std::string& folder);
-  ~Checkpoint();
-  Checkpoint(Checkpoint&&) noexcept;
-  Checkpoint& operator=(Checkpoint&&) noexcept;
+/// One depthwise convolution of several that run as one.
+struct ConvSource {
+  std::string weight;
+  std::int64_t channels = 0;
+};
 
-  [[nodiscard]] bool has(const std::string& name) const;
-  /// The tensor's bytes in the mapping; throws StartupError when it is not there.
-  [[nodiscard]] TensorView tensor(const std::string& name) const;
-  [[nodiscard]] std::vector<std::string> names() const;
-  [[nodiscard]] std::size_t total_bytes() const;
-  [[nodiscard]] const std::string& folder() const;
-  /// The tensor's shape, and the path of the file that it is in, for messages; throw StartupError when it is not there.
-  [[nodiscard]] Shape shape(const std::string& name) const;
-  [[nodiscard]] const std::string& file_of(const std::string& name) const;
-  /// Gives the memory behind a view of `tensor` back to the system. The view stays valid and is read from the file
-  /// again when touched.
-  void discard(const TensorView& view) const;
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+struct LinearOptions {
+  /// The parts are gate and up (one part: both, one after the other), used with a gated epilogue.
+  bool gate_up = false;
+  Shard shard{};
+  /// nullopt: the loader's. Routers are kept in float32, whose near ties decide between experts.
+  std::optional<DType> compute_dtype{};
 };
 
 /// Hands tensors to layers by name and keeps account: after the model has taken what it needs, `finish` lists what was
@@ -59,14 +47,12 @@ class WeightLoader {
   Tensor raw(const std::string& name, const Shape& shape);
   /// A depthwise convolution's weight `[channels, 1, kernel]` as float32 [kernel, channels].
   Tensor conv_weight(const std::string& name, std::int64_t channels, std::int64_t kernel);
-  /// A linear weight out of one or several `[out, in]` matrices; bias names empty, or one a part. Shapes are
-  /// `[out_features[i], in]`, of the whole layer; `shard` says which share of it this rank keeps.
-  PackedWeight linear(const std::vector<std::string>& weights, const std::vector<std::string>& biases,
-                      const std::vector<std::int64_t>& out_features, std::int64_t in_features, bool gate_up = false,
-                      const Shard& shard = {});
-  /// Matrix `index` of a stacked tensor `[count, out, in]`; the tensor counts as taken with its first matrix.
-  PackedWeight stacked_linear(const std::string& name, std::int64_t index, std::int64_t count,
-                              std::int64_t out_features, std::int64_t in_features, bool gate_up = false);
+  /// Several of them side by side: [kernel, sum of channels] (delta nets keep q, k and v apart).
+  Tensor conv_weight(const std::vector<ConvSource>& parts, std::int64_t kernel);
+  /// A linear weight `[sum of out_features, in_features]` out of one or several matrices of the checkpoint, whole or a
+  /// rank's share of it.
+  PackedWeight linear(const std::vector<MatrixSource>& parts, std::int64_t in_features,
+                      const LinearOptions& options = {});
   /// Marks a tensor as known and not needed (buffers that follow from a formula).
   void ignore(const std::string& name);
   [[nodiscard]] bool has(const std::string& name) const;
@@ -85,12 +71,13 @@ class WeightLoader {
  private:
   /// Checks and counts; an undefined view (recorded for `finish`) when the tensor is missing or misshapen.
   TensorView take(const std::string& name, const Shape& shape);
-  /// The parts of a linear weight; false when one of them is missing or misshapen.
-  bool take_all(const std::vector<std::string>& names, const std::vector<Shape>& shapes,
-                std::vector<TensorView>& views);
+  /// The matrix and the bias of one part as `[out, in]` and `[out]`; false when one of them is missing or misshapen.
+  bool take_part(const MatrixSource& part, std::int64_t in_features, WeightSource& source,
+                 std::vector<std::vector<std::byte>>& copies);
+  void discard(const MatrixSource& part) const;
   void require_float(const std::string& name, const TensorView& view) const;
   void account(const std::string& name, const TensorView& view);
-  PackedWeight pack(WeightSource source, const std::string& first_name, bool gate_up, const Shard& shard);
+  PackedWeight pack(WeightSource source, const std::string& first_name, const LinearOptions& options);
   [[nodiscard]] std::vector<std::string> unexpected() const;
 
   const Checkpoint& checkpoint_;

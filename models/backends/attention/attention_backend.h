@@ -17,7 +17,12 @@ struct AttentionActivations {
 struct AttentionParameters {
   float scale = 1.0F;
   int sliding_window = 0;
-  RopeView rope;
+  RopeView rope{};
+  TensorView q_norm{};  ///< [head_dim] float32 or undefined: no norm
+  TensorView k_norm{};
+  float norm_eps = 1e-6F;
+  float logits_soft_cap = 0.0F;  ///< 0: none
+  TensorView sinks{};            ///< [heads] float32 or undefined
 };
 
 /// Rotation, KV write and softmax attention over pages; projections are the layer's.

@@ -32,6 +32,9 @@ class PagedAttentionBackend final : public AttentionBackend {
     write.q = activations.q;
     write.k = activations.k;
     write.v = activations.v;
+    write.q_norm = parameters.q_norm;
+    write.k_norm = parameters.k_norm;
+    write.norm_eps = parameters.norm_eps;
     write.rope = parameters.rope;
     write.positions = batch.positions;
     write.slot_mapping = metadata.slot_mapping;
@@ -48,6 +51,8 @@ class PagedAttentionBackend final : public AttentionBackend {
     attend.max_blocks = metadata.block_table->max_blocks;
     attend.scale = parameters.scale;
     attend.sliding_window = parameters.sliding_window;
+    attend.logits_soft_cap = parameters.logits_soft_cap;
+    attend.sinks = parameters.sinks;
     context.ops->paged_attention(attend);
   }
 };

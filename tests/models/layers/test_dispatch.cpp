@@ -33,7 +33,7 @@ std::vector<Row> dispatch(const std::string& folder) {
   for (const AttentionLayerBase* layer : model->attention_layers()) {
     const auto specs = layer->cache_specs();
     REQUIRE(specs.size() == 1);
-    rows.push_back({layer->name(), kind_of(specs[0]), std::string(layer->get_attn_backend()->name()),
+    rows.push_back({layer->name(), kind_of(specs[0]), std::string(layer->get_attn_backend(0)->name()),
                     bytes_per_token(specs[0]), bytes_per_request(specs[0])});
   }
   return rows;

@@ -110,7 +110,9 @@ TEST_CASE("a linear weight hands its parts and biases to the platform") {
   const Checkpoint checkpoint = builder.build();
   FakePlatform platform;
   WeightLoader loader(checkpoint, platform, DType::kBFloat16);
-  const PackedWeight weight = loader.linear({"q", "k"}, {"q.bias", "k.bias"}, {4, 2}, 2, true);
+  const PackedWeight weight = loader.linear(
+      {{.weight = "q", .bias = "q.bias", .out_features = 4}, {.weight = "k", .bias = "k.bias", .out_features = 2}}, 2,
+      {.gate_up = true});
   REQUIRE(weight.defined());
   CHECK(weight.out_features() == 6);
   REQUIRE(platform.packed.size() == 1);
@@ -130,7 +132,8 @@ TEST_CASE("a rank's share is the platform's business") {
   const Checkpoint checkpoint = builder.build();
   FakePlatform platform;
   WeightLoader loader(checkpoint, platform, DType::kFloat32);
-  (void)loader.linear({"w"}, {}, {4}, 2, false, {.axis = krait::Shard::Axis::kOutput, .rank = 1, .size = 2});
+  (void)loader.linear({{.weight = "w", .out_features = 4}}, 2,
+                      {.shard = {.axis = krait::Shard::Axis::kOutput, .rank = 1, .size = 2}});
   CHECK(platform.packed[0].parts == std::vector<Shape>{Shape{4, 2}});
   CHECK(platform.packed[0].shard.axis == krait::Shard::Axis::kOutput);
   CHECK(platform.packed[0].shard.rank == 1);
@@ -156,12 +159,65 @@ TEST_CASE("each matrix of a stack is packed, and the stack counts once") {
   FakePlatform platform;
   WeightLoader loader(checkpoint, platform, DType::kFloat32);
   for (std::int64_t i = 0; i < 3; ++i) {
-    CHECK(loader.stacked_linear("experts", i, 3, 4, 2).defined());
+    CHECK(loader.linear({{.weight = "experts", .out_features = 4, .stack_count = 3, .stack_index = i}}, 2).defined());
     CHECK(platform.packed.back().parts == std::vector<Shape>{Shape{4, 2}});
     CHECK(platform.packed.back().first_elements[0] == 8 * i);
   }
   CHECK(loader.parameters() == 24);
   CHECK(loader.packed_bytes() == 3 * FakePlatform::kPackedBytes);
+}
+
+TEST_CASE("rows of a matrix and of its bias are put in the order that is asked") {
+  Builder builder;
+  builder.add_counted("w", {4, 2}, 10).add_counted("w.bias", {4}, 50);
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  const auto part = [](std::vector<std::int32_t> rows) {
+    return krait::MatrixSource{.weight = "w",
+                               .bias = "w.bias",
+                               .out_features = static_cast<std::int64_t>(rows.size()),
+                               .rows = std::move(rows),
+                               .stored_rows = 4};
+  };
+  CHECK(loader.linear({part({1, 3}), part({2})}, 2).defined());
+  CHECK(platform.packed[0].parts == std::vector<Shape>{Shape{2, 2}, Shape{1, 2}});
+  CHECK(platform.packed[0].first_elements == std::vector<std::uint16_t>{12, 14});
+  CHECK(loader.parameters() == 12);
+}
+
+TEST_CASE("matrices stored as [in, out] are turned, in stacks too") {
+  Builder builder;
+  builder.add_counted("w", {2, 3, 4}, 0).add_counted("b", {2, 4}, 90);
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  // The second matrix is [[12..15], [16..19], [20..23]]; its odd columns are rows {13, 17, 21} and {15, 19, 23}.
+  CHECK(loader
+            .linear({{.weight = "w",
+                      .bias = "b",
+                      .out_features = 2,
+                      .stack_count = 2,
+                      .stack_index = 1,
+                      .transposed = true,
+                      .rows = {1, 3},
+                      .stored_rows = 4}},
+                    3)
+            .defined());
+  CHECK(platform.packed[0].parts == std::vector<Shape>{Shape{2, 3}});
+  CHECK(platform.packed[0].biases == std::vector<Shape>{Shape{2}});
+  CHECK(platform.packed[0].first_elements == std::vector<std::uint16_t>{13});
+}
+
+TEST_CASE("convolutions that run as one lie side by side") {
+  Builder builder;
+  builder.add("q", "F32", {1, 1, 2}, bytes_of<float>({1, 2})).add("k", "F32", {2, 1, 2}, bytes_of<float>({3, 4, 5, 6}));
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  const Tensor tensor = loader.conv_weight({{.weight = "q", .channels = 1}, {.weight = "k", .channels = 2}}, 2);
+  CHECK(tensor.view().shape == Shape{2, 3});
+  CHECK(values(tensor) == std::vector<float>{1, 3, 5, 2, 4, 6});
 }
 
 TEST_CASE("a tensor that is used twice counts once") {
@@ -173,7 +229,7 @@ TEST_CASE("a tensor that is used twice counts once") {
   std::vector<std::size_t> progress;
   loader.on_progress([&](std::size_t bytes) { progress.push_back(bytes); });
   (void)loader.raw("embedding", {4, 2});
-  (void)loader.linear({"embedding"}, {}, {4}, 2);
+  (void)loader.linear({{.weight = "embedding", .out_features = 4}}, 2);
   CHECK(loader.parameters() == 8);
   CHECK(progress == std::vector<std::size_t>{16, 16});
 }
@@ -190,9 +246,11 @@ TEST_CASE("finish lists all that is missing, misshapen and unexpected") {
   loader.ignore("not there either");
   CHECK_FALSE(loader.float32("gone", {3}).defined());
   CHECK_FALSE(loader.raw("wide", {4, 4}).defined());
-  CHECK_FALSE(loader.linear({"w"}, {"w.bias"}, {2}, 2).defined());
-  CHECK_FALSE(loader.stacked_linear("experts", 0, 2, 2, 2).defined());
-  CHECK_FALSE(loader.stacked_linear("experts", 1, 2, 2, 2).defined());
+  CHECK_FALSE(loader.linear({{.weight = "w", .bias = "w.bias", .out_features = 2}}, 2).defined());
+  CHECK_FALSE(
+      loader.linear({{.weight = "experts", .out_features = 2, .stack_count = 2, .stack_index = 0}}, 2).defined());
+  CHECK_FALSE(
+      loader.linear({{.weight = "experts", .out_features = 2, .stack_count = 2, .stack_index = 1}}, 2).defined());
   CHECK(platform.packed.empty());
   CHECK(finish_error(loader) == builder.folder() +
                                     ": its tensors do not fit the model that config.json describes:"
@@ -219,7 +277,7 @@ TEST_CASE("a dtype that no weight has is refused with the file's and the tensor'
   FakePlatform platform;
   WeightLoader loader(checkpoint, platform, DType::kFloat32);
   const std::string valid = "; valid are float32, bfloat16 and float16";
-  CHECK(startup_error_message([&] { (void)loader.linear({"w"}, {}, {2}, 2); }) ==
+  CHECK(startup_error_message([&] { (void)loader.linear({{.weight = "w", .out_features = 2}}, 2); }) ==
         builder.file() + ": tensor `w` is int8" + valid);
   CHECK(startup_error_message([&] {
           (void)loader.raw("w", {2, 2});
@@ -235,6 +293,6 @@ TEST_CASE("what the platform refuses gets the tensor's name") {
   FakePlatform platform;
   platform.refusal = "parts of two dtypes";
   WeightLoader loader(checkpoint, platform, DType::kFloat32);
-  CHECK(startup_error_message([&] { (void)loader.linear({"w"}, {}, {2}, 2); }) ==
+  CHECK(startup_error_message([&] { (void)loader.linear({{.weight = "w", .out_features = 2}}, 2); }) ==
         builder.file() + ": tensor `w`: parts of two dtypes");
 }

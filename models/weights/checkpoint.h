@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/tensor.h"
+
+namespace krait {
+
+/// The tensors of one checkpoint folder (`model.safetensors`, or shards by `model.safetensors.index.json`), mapped
+/// read-only. Every header field is checked against the file's size before use; faults are StartupErrors with the
+/// file's and the tensor's name.
+class Checkpoint {
+ public:
+  explicit Checkpoint(const std::string& folder);
+  ~Checkpoint();
+  Checkpoint(Checkpoint&&) noexcept;
+  Checkpoint& operator=(Checkpoint&&) noexcept;
+
+  [[nodiscard]] bool has(const std::string& name) const;
+  /// The tensor's bytes in the mapping; throws StartupError when it is not there.
+  [[nodiscard]] TensorView tensor(const std::string& name) const;
+  [[nodiscard]] std::vector<std::string> names() const;
+  [[nodiscard]] std::size_t total_bytes() const;
+  [[nodiscard]] const std::string& folder() const;
+  /// The tensor's shape, and the path of the file that it is in, for messages; throw StartupError when it is not there.
+  [[nodiscard]] Shape shape(const std::string& name) const;
+  [[nodiscard]] const std::string& file_of(const std::string& name) const;
+  /// Gives the memory behind a view of `tensor` back to the system. The view stays valid and is read from the file
+  /// again when touched.
+  void discard(const TensorView& view) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace krait
