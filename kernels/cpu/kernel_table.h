@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cpu/kernel_args.h"
+#include "kernels/cpu/scan_kernel_args.h"
 
 namespace krait::cpu {
 
@@ -48,6 +49,10 @@ struct KernelTable {
   Index (*ssm_scratch)(const SsmKernelArgs&) = nullptr;  ///< for `ssm_scan` and `state_update`
   void (*ssm_scan)(const SsmKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
   void (*state_update)(const StateUpdateKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
+  Index (*delta_rule_scratch)(const DeltaRuleKernelArgs&) = nullptr;
+  void (*delta_rule)(const DeltaRuleKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
+  Index (*linear_attention_scratch)(const LinearAttentionKernelArgs&) = nullptr;
+  void (*linear_attention)(const LinearAttentionKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
 
   void (*activate_row)(RowActivation, float* row, Index n) = nullptr;
   /// out = out + scale * sum over i < count of weights[i] * rows[i], the sum from i = 0 on; without `accumulate` out =

@@ -5,8 +5,6 @@ namespace krait::cpu {
 
 void CpuOperations::grouped_causal_conv1d(const GroupedCausalConv1dArgs& /*args*/) { KRAIT_BUG("not built yet"); }
 void CpuOperations::selective_scan(const SelectiveScanArgs& /*args*/) { KRAIT_BUG("not built yet"); }
-void CpuOperations::delta_rule(const DeltaRuleArgs& /*args*/) { KRAIT_BUG("not built yet"); }
-void CpuOperations::linear_attention(const LinearAttentionArgs& /*args*/) { KRAIT_BUG("not built yet"); }
 void CpuOperations::rg_lru(const RgLruArgs& /*args*/) { KRAIT_BUG("not built yet"); }
 
 }  // namespace krait::cpu

@@ -1,25 +1,7 @@
 #include "kernels/cpu/cpu_operations.h"
-#include "kernels/cpu/view_checks.h"
+#include "kernels/cpu/sequence_checks.h"
 
 namespace krait::cpu {
-namespace {
-
-SequencesKernelArgs sequences_of(const SequenceBatch& batch) {
-  const std::size_t count = batch.query_start_loc.empty() ? 0 : batch.query_start_loc.size() - 1;
-  require(batch.state_read.size() >= count && batch.state_write.size() >= count, "state slots");
-  require(batch.has_initial_state.size() >= count, "initial state flags");
-  return SequencesKernelArgs{.query_start_loc = batch.query_start_loc.data(),
-                             .state_read = batch.state_read.data(),
-                             .state_write = batch.state_write.data(),
-                             .has_initial_state = batch.has_initial_state.data()};
-}
-
-Index num_sequences(const SequenceBatch& batch) {
-  return batch.query_start_loc.empty() ? 0 : static_cast<Index>(batch.query_start_loc.size()) - 1;
-}
-
-}  // namespace
-
 void CpuOperations::causal_conv1d(const CausalConv1dArgs& args) {
   const Index sequences = num_sequences(args.batch);
   if (sequences == 0) return;
@@ -51,7 +33,7 @@ void CpuOperations::ssm_scan(const SsmScanArgs& args) {
   const Index width = Index{args.heads} * args.head_dim;
   const Index group_width = Index{args.groups} * args.state_size;
   require(args.groups > 0 && args.heads % args.groups == 0, "groups of the scan");
-  require(args.state.recurrent != nullptr && is_kernel_float(args.state.recurrent_dtype), "recurrent state");
+  require_recurrent_state(args.state);
   const SsmKernelArgs kernel{.x = const_matrix(args.x, tokens, width, "x of the scan"),
                              .dt = const_matrix(args.dt, tokens, args.heads, "dt"),
                              .b = const_matrix(args.b, tokens, group_width, "B"),
@@ -83,7 +65,7 @@ void CpuOperations::selective_state_update(const SelectiveStateUpdateArgs& args)
   require(args.state_read.size() == args.state_write.size(), "state slots");
   require(args.has_initial_state.empty() || args.has_initial_state.size() == args.state_write.size(),
           "initial state flags");
-  require(args.state.recurrent != nullptr && is_kernel_float(args.state.recurrent_dtype), "recurrent state");
+  require_recurrent_state(args.state);
   StateUpdateKernelArgs kernel;
   kernel.ssm = SsmKernelArgs{.x = const_matrix(args.x, batch, width, "x of the state update"),
                              .dt = const_matrix(args.dt, batch, args.dt_per_row ? width : args.heads, "dt"),

@@ -1,6 +1,7 @@
 #include "tests/kernels/scenarios.h"
 
 #include "tests/kernels/activation_support.h"
+#include "tests/kernels/recurrence.h"
 
 namespace krait::test {
 namespace {
@@ -189,6 +190,27 @@ std::vector<float> mamba1_update(const Bench& bench, std::uint32_t seed) {
   return out;
 }
 
+std::vector<float> recurrences(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  std::vector<float> out;
+  for (const MakeRecurrence make : kRecurrences) {
+    for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+      const auto recurrence = make(random);
+      StateSlots slots = recurrence->slots(4, dtype);
+      Sequences sequences;
+      sequences.add(1, 1, 1, false);
+      sequences.add(21, 2, 2, false);
+      append(out, recurrence->run(bench.ops, recurrence->tokens(random, 22), sequences, slots.view));
+      Sequences next;
+      next.add(2, 1, 3, true);
+      next.add(1, 2, 2, true);
+      append(out, recurrence->run(bench.ops, recurrence->tokens(random, 3), next, slots.view));
+      slots.append_to(out);
+    }
+  }
+  return out;
+}
+
 std::vector<float> write_and_attend(const Bench& bench, std::uint32_t seed) {
   Random random(seed);
   std::vector<float> out;
@@ -293,6 +315,7 @@ const std::vector<Scenario>& scenarios() {
       {"convolution", convolution},
       {"ssm scan", scan},
       {"mamba-1 state update", mamba1_update},
+      {"recurrences", recurrences},
       {"attention", write_and_attend},
       {"latent attention", latent_attention},
       {"mixture of experts", experts},

@@ -2,9 +2,11 @@
 
 #include "kernels/cpu/isa/attention_kernel.h"
 #include "kernels/cpu/isa/conv_kernel.h"
+#include "kernels/cpu/isa/delta_rule_kernel.h"
 #include "kernels/cpu/isa/elementwise_kernels.h"
 #include "kernels/cpu/isa/gemm_kernel.h"
 #include "kernels/cpu/isa/kv_kernels.h"
+#include "kernels/cpu/isa/linear_attention_kernel.h"
 #include "kernels/cpu/isa/norm_kernels.h"
 #include "kernels/cpu/isa/row_kernels.h"
 #include "kernels/cpu/isa/ssm_kernels.h"
@@ -93,6 +95,10 @@ KernelTable make_table(const char* name) {
   table.ssm_scratch = ssm_scratch<V>;
   table.ssm_scan = ssm_scan<V>;
   table.state_update = state_update<V>;
+  table.delta_rule_scratch = delta_rule_scratch<V>;
+  table.delta_rule = delta_rule<V>;
+  table.linear_attention_scratch = linear_attention_scratch<V>;
+  table.linear_attention = linear_attention<V>;
   table.activate_row = activate_row<V>;
   table.combine_rows = combine_rows<V>;
   table.row_stats = row_stats<V>;
