@@ -122,6 +122,8 @@ std::string ConfigReader::string(std::string_view key) const {
 
 bool ConfigReader::is_string(std::string_view key) const { return json_->get(key).is_string(); }
 
+bool ConfigReader::is_object(std::string_view key) const { return json_->get(key).is_object(); }
+
 std::string ConfigReader::string_or(std::string_view key, std::string_view fallback) const {
   return has(key) ? string(key) : std::string(fallback);
 }

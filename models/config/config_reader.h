@@ -34,6 +34,7 @@ class ConfigReader {
   [[nodiscard]] std::string string(std::string_view key) const;
   [[nodiscard]] std::string string_or(std::string_view key, std::string_view fallback) const;
   [[nodiscard]] bool is_string(std::string_view key) const;
+  [[nodiscard]] bool is_object(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> strings(std::string_view key) const;
   [[nodiscard]] std::vector<double> numbers(std::string_view key) const;
   /// An integer, a list of integers, or absent (empty): `eos_token_id`.

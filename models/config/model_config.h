@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/dtype.h"
+#include "models/config/rope_config.h"
 
 namespace krait {
 
@@ -34,16 +35,5 @@ struct ModelConfig {
 /// granitemoehybrid, true for mamba, falcon_mamba and gemma.
 ModelConfig read_model_config(const ConfigReader& reader, const std::string& folder,
                               bool tie_word_embeddings_default = false);
-
-/// Rotary position embedding, from `rope_parameters` or the older `rope_theta` + `rope_scaling`.
-struct RopeConfig {
-  double theta = 10000.0;
-  /// The first channels of a head that rotate: `int(head_dim * partial_rotary_factor)`, even.
-  int rotary_dim = 0;
-};
-
-/// Reads the rotary settings of a family with `head_dim`; a rope type that this version does not implement is a
-/// StartupError by name.
-RopeConfig read_rope_config(const ConfigReader& reader, int head_dim);
 
 }  // namespace krait

@@ -1,28 +1,38 @@
 #include "models/layers/rope_table.h"
 
 #include <cmath>
+#include <vector>
+
+#include "models/config/rope_frequencies.h"
 
 namespace krait {
 
-RopeTable::RopeTable(Platform& platform, const RopeConfig& config, int positions) : rotary_dim_(config.rotary_dim) {
-  const int half = rotary_dim_ / 2;
+RopeTable::RopeTable(Platform& platform, const RopeConfig& config, int positions) : config_(config) {
+  const std::vector<double> frequencies = rope_frequencies(config);
+  const auto half = static_cast<std::int64_t>(frequencies.size());
   const auto make = [&] {
-    const std::size_t bytes = static_cast<std::size_t>(positions) * static_cast<std::size_t>(half) * sizeof(float);
+    const std::size_t bytes = static_cast<std::size_t>(positions) * frequencies.size() * sizeof(float);
     return Tensor(platform.allocate(bytes), DType::kFloat32, {positions, half});
   };
   cos_ = make();
   sin_ = make();
-  for (int i = 0; i < half; ++i) {
-    const double frequency = std::pow(config.theta, -2.0 * i / rotary_dim_);
-    for (int position = 0; position < positions; ++position) {
-      cos_.view().row<float>(position)[i] = static_cast<float>(std::cos(position * frequency));
-      sin_.view().row<float>(position)[i] = static_cast<float>(std::sin(position * frequency));
+  for (int position = 0; position < positions; ++position) {
+    float* cos = cos_.view().row<float>(position);
+    float* sin = sin_.view().row<float>(position);
+    for (std::size_t i = 0; i < frequencies.size(); ++i) {
+      const double angle = position * frequencies[i];
+      cos[i] = static_cast<float>(std::cos(angle) * config.attention_factor);
+      sin[i] = static_cast<float>(std::sin(angle) * config.attention_factor);
     }
   }
 }
 
 RopeView RopeTable::view() const {
-  return {.cos = cos_.view(), .sin = sin_.view(), .rotary_dim = rotary_dim_, .interleaved = false};
+  return {.cos = cos_.view(),
+          .sin = sin_.view(),
+          .rotary_dim = config_.rotary_dim,
+          .interleaved = config_.interleaved,
+          .offset = config_.offset};
 }
 
 }  // namespace krait

@@ -3,7 +3,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <utility>
 
 #include "models/layers/rope_table.h"
 
@@ -17,7 +16,7 @@ class RopeTables {
   /// Null for a layer without position embedding.
   std::shared_ptr<const RopeTable> get(const std::optional<RopeConfig>& config) {
     if (!config) return nullptr;
-    auto& table = tables_[{config->theta, config->rotary_dim}];
+    auto& table = tables_[*config];
     if (!table) table = std::make_shared<RopeTable>(platform_, *config, positions_);
     return table;
   }
@@ -25,7 +24,7 @@ class RopeTables {
  private:
   Platform& platform_;
   int positions_;
-  std::map<std::pair<double, int>, std::shared_ptr<const RopeTable>> tables_;
+  std::map<RopeConfig, std::shared_ptr<const RopeTable>> tables_;
 };
 
 }  // namespace krait
