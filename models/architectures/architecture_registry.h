@@ -12,7 +12,10 @@ namespace krait {
 /// One family: the Hugging Face class names that it serves, and how to build it from its config.
 struct Architecture {
   std::string_view hf_name;  ///< `architectures[0]`
+  std::string_view family;   ///< as people call it
+  std::string_view kinds;    ///< the layer kinds that it may have, for example "mamba2 + full_attention"
   std::unique_ptr<Model> (*make)(const ConfigReader& reader, ModelConfig config, const LayerContext& context);
+  bool verified = true;  ///< a reference implementation certifies the numbers
 };
 
 /// Every architecture of this version, in alphabetical order.

@@ -83,4 +83,12 @@ std::unique_ptr<Model> make_llama(const ConfigReader& reader, ModelConfig config
   return std::make_unique<CausalLm>(std::move(config), std::move(frame), std::move(layers), context);
 }
 
+std::unique_ptr<Model> make_mistral(const ConfigReader& reader, ModelConfig config, const LayerContext& /*context*/) {
+  reader.fail("architectures", "names '" + config.architecture + "', which is not built yet");
+}
+
+std::unique_ptr<Model> make_qwen3(const ConfigReader& reader, ModelConfig config, const LayerContext& /*context*/) {
+  reader.fail("architectures", "names '" + config.architecture + "', which is not built yet");
+}
+
 }  // namespace krait

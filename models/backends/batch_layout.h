@@ -11,8 +11,8 @@ struct BlockTable {
   std::vector<std::int32_t> pages;
 };
 
-/// A recurrent state to keep inside a prefill: of request `request`, after its absolute token `position`, in slot
-/// `slot`.
+/// A recurrent state to keep inside a prefill: of request `request`, when `position` tokens are in it, in slot `slot`.
+/// The position lies inside the step's piece; the state at its end is in the request's own slot.
 struct SnapshotRequest {
   int request = 0;
   int position = 0;

@@ -82,7 +82,15 @@ void fill_mamba_metadata(const BatchLayout& batch, int mamba_block_size, MambaMe
   metadata.num_accepted_tokens = batch.num_accepted_tokens;
   if (metadata.num_accepted_tokens.empty()) metadata.num_accepted_tokens.assign(decodes, 1);
   metadata.conv_programs = conv_programs(metadata.query_start_loc_p);
+  metadata.step_waves = make_sequence_waves(batch, 0);
+  metadata.prefill_waves = make_sequence_waves(batch, batch.num_decodes);
   if (mamba_block_size > 0) metadata.block_indices = block_indices(batch, mamba_block_size);
+}
+
+std::unique_ptr<LayerMetadata> MambaMetadataBuilder::build(const BatchLayout& batch) {
+  auto metadata = std::make_unique<MambaMetadata>();
+  fill_mamba_metadata(batch, 0, *metadata);
+  return metadata;
 }
 
 }  // namespace krait

@@ -7,6 +7,7 @@
 
 #include "kernels/operations.h"
 #include "models/backends/layer_backend.h"
+#include "models/backends/sequence_waves.h"
 
 namespace krait {
 
@@ -45,6 +46,8 @@ struct MambaMetadata : LayerMetadata {
   bool prep_initial_states = false;                ///< does any prefill continue
   ConvProgramList conv_programs;
   std::optional<MambaBlockIndices> block_indices;
+  std::vector<SequenceWave> step_waves;     ///< tokens of the whole step
+  std::vector<SequenceWave> prefill_waves;  ///< tokens counted from the first prefill
 
   /// The sequences of the prefill part, for a kernel.
   [[nodiscard]] SequenceBatch prefill_batch() const;
@@ -52,6 +55,12 @@ struct MambaMetadata : LayerMetadata {
   [[nodiscard]] SequenceBatch decode_batch() const;
   [[nodiscard]] std::span<const std::int32_t> state_read_d() const;
   [[nodiscard]] std::span<const std::int32_t> state_write_d() const;
+};
+
+/// Builds the common part alone, for types that need nothing else.
+class MambaMetadataBuilder final : public MetadataBuilder {
+ public:
+  [[nodiscard]] std::unique_ptr<LayerMetadata> build(const BatchLayout& batch) override;
 };
 
 /// Fills the common part. `mamba_block_size` > 0 builds the block indices too.

@@ -1,5 +1,8 @@
 #include "golden_file.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -22,6 +25,19 @@ std::vector<std::vector<float>> rows_of(const TensorView& view) {
 }
 
 }  // namespace
+
+std::vector<std::string> fixture_folders() {
+  const char* wanted = std::getenv("KRAIT_FIXTURES");
+  const std::string only = wanted == nullptr ? "" : "," + std::string(wanted) + ",";
+  std::vector<std::string> folders;
+  for (const auto& entry : std::filesystem::directory_iterator(KRAIT_SOURCE_DIR "/tests/golden/models")) {
+    const std::string name = entry.path().filename().string();
+    if (!entry.is_directory() || (!only.empty() && only.find("," + name + ",") == std::string::npos)) continue;
+    folders.push_back("tests/golden/models/" + name);
+  }
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
 
 Golden read_golden(const std::string& folder) {
   const std::string path = std::string(KRAIT_SOURCE_DIR) + "/" + folder;

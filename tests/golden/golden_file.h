@@ -21,6 +21,10 @@ struct Golden {
   std::vector<GoldenPrompt> prompts;
 };
 
+/// The folders of tests/golden/models, relative to the repository, in alphabetical order. KRAIT_FIXTURES (names with
+/// commas between them) leaves only some of them.
+std::vector<std::string> fixture_folders();
+
 /// `folder` is relative to the repository.
 Golden read_golden(const std::string& folder);
 

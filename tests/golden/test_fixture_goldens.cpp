@@ -9,10 +9,6 @@ using namespace krait::test;
 
 namespace {
 
-const char* const kFixtures[] = {"tests/golden/models/granitemoehybrid_dense",
-                                 "tests/golden/models/granitemoehybrid_moe", "tests/golden/models/mamba2",
-                                 "tests/golden/models/mamba2_dtlimit", "tests/golden/models/llama"};
-
 float largest_difference(const Row& found, const Row& expected) {
   REQUIRE(found.size() == expected.size());
   float largest = 0;
@@ -23,7 +19,7 @@ float largest_difference(const Row& found, const Row& expected) {
 }  // namespace
 
 TEST_CASE("prefill logits of every fixture are within its tolerance") {
-  for (const char* fixture : kFixtures) {
+  for (const std::string& fixture : fixture_folders()) {
     TinyModel model(fixture);
     const Golden golden = read_golden(fixture);
     for (const GoldenPrompt& prompt : golden.prompts) {
@@ -40,7 +36,7 @@ TEST_CASE("prefill logits of every fixture are within its tolerance") {
 }
 
 TEST_CASE("teacher-forced decoding of every fixture is within its tolerance at every step") {
-  for (const char* fixture : kFixtures) {
+  for (const std::string& fixture : fixture_folders()) {
     TinyModel model(fixture);
     const Golden golden = read_golden(fixture);
     for (const GoldenPrompt& prompt : golden.prompts) {
@@ -56,7 +52,7 @@ TEST_CASE("teacher-forced decoding of every fixture is within its tolerance at e
 }
 
 TEST_CASE("greedy continuations of every fixture are the reference's") {
-  for (const char* fixture : kFixtures) {
+  for (const std::string& fixture : fixture_folders()) {
     TinyModel model(fixture);
     const Golden golden = read_golden(fixture);
     for (const GoldenPrompt& prompt : golden.prompts) {

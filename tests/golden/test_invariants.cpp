@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "golden_file.h"
 #include "tiny_model.h"
 
 using namespace krait;
@@ -9,9 +10,6 @@ using namespace krait::test;
 // The answer does not depend on the company or on the history, bit for bit (docs/design.md, section 6).
 
 namespace {
-
-const char* const kModels[] = {"tests/golden/models/granitemoehybrid_dense", "tests/golden/models/granitemoehybrid_moe",
-                               "tests/golden/models/mamba2", "tests/golden/models/llama"};
 
 std::vector<std::int32_t> random_ids(std::mt19937& generator, int count) {
   std::uniform_int_distribution<std::int32_t> id(0, 255);
@@ -49,7 +47,7 @@ TinyModel::Options options_of(const Variant& variant, int threads = 1) {
 TEST_CASE("a prompt cut anywhere, or decoded token by token, gives the same logits and states") {
   std::mt19937 generator(3);
   const auto ids = random_ids(generator, 120);
-  for (const char* folder : kModels) {
+  for (const std::string& folder : fixture_folders()) {
     for (const Variant& variant : kVariants) {
       CAPTURE(folder, static_cast<int>(variant.compute_dtype), variant.ssm_dtype.has_value());
       TinyModel model(folder, options_of(variant));
@@ -77,7 +75,7 @@ TEST_CASE("a prompt cut anywhere, or decoded token by token, gives the same logi
 
 TEST_CASE("alone is as in a batch of 16 that mixes decodes and prefills") {
   std::mt19937 generator(5);
-  for (const char* folder : kModels) {
+  for (const std::string& folder : fixture_folders()) {
     for (const Variant& variant : {kVariants[0], kVariants[1]}) {
       CAPTURE(folder, static_cast<int>(variant.compute_dtype));
       TinyModel model(folder, options_of(variant));
@@ -116,7 +114,7 @@ TEST_CASE("alone is as in a batch of 16 that mixes decodes and prefills") {
 TEST_CASE("one, two and three threads, and every instruction set, give the same bits") {
   std::mt19937 generator(7);
   const auto ids = random_ids(generator, 70);
-  for (const char* folder : kModels) {
+  for (const std::string& folder : fixture_folders()) {
     CAPTURE(folder);
     std::vector<Row> expected;
     for (const int threads : {1, 2, 3}) {
@@ -137,7 +135,7 @@ TEST_CASE("one, two and three threads, and every instruction set, give the same 
 TEST_CASE("a slot's and a page's former content has no effect") {
   std::mt19937 generator(9);
   const auto ids = random_ids(generator, 40);
-  for (const char* folder : kModels) {
+  for (const std::string& folder : fixture_folders()) {
     CAPTURE(folder);
     TinyModel model(folder);
     Sequence fresh = model.start();

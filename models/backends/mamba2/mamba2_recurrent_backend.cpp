@@ -38,7 +38,7 @@ const BackendCapabilities& Mamba2RecurrentBackend::capabilities() const {
       .platforms = {},
       .state_dtypes = {DType::kFloat32, DType::kFloat16, DType::kBFloat16},
       .exact_splits = true,
-      .snapshots_inside_prefill = false,
+      .snapshots_inside_prefill = true,
       .drafts = false,
       .batch_invariant = true,
       .graph_capture = false,
@@ -59,7 +59,14 @@ std::unique_ptr<MetadataBuilder> Mamba2RecurrentBackend::make_metadata_builder(c
 void Mamba2RecurrentBackend::prefill(const BackendContext& context, const Mamba2Metadata& metadata,
                                      const Mamba2Parameters& parameters, const StateCacheView& state,
                                      const Mamba2Activations& activations) const {
-  const SequenceBatch batch = metadata.prefill_batch();
+  for (const SequenceWave& wave : metadata.prefill_waves) {
+    scan(context, wave.batch(), parameters, state, activations);
+  }
+}
+
+void Mamba2RecurrentBackend::scan(const BackendContext& context, const SequenceBatch& batch,
+                                  const Mamba2Parameters& parameters, const StateCacheView& state,
+                                  const Mamba2Activations& activations) {
   const ConvolvedViews in = convolve(context, batch, parameters, state, activations.xbc);
   context.ops->ssm_scan({.x = in.x,
                          .b = in.b,

@@ -16,6 +16,10 @@ class Mamba2RecurrentBackend : public Mamba2Backend {
                const StateCacheView& state, const Mamba2Activations& activations) const override;
   void decode(const BackendContext& context, const Mamba2Metadata& metadata, const Mamba2Parameters& parameters,
               const StateCacheView& state, const Mamba2Activations& activations) const override;
+
+ private:
+  static void scan(const BackendContext& context, const SequenceBatch& batch, const Mamba2Parameters& parameters,
+                   const StateCacheView& state, const Mamba2Activations& activations);
 };
 
 std::unique_ptr<MambaBackend> make_mamba2_recurrent_backend();

@@ -77,6 +77,42 @@ TEST_CASE("a first piece of one token is a prefill without an initial state") {
   CHECK(metadata->query_start_loc_d == Ints{0});
 }
 
+TEST_CASE("without snapshots a step is one wave") {
+  const auto metadata = build(layout_of({{30, 1}}, {{0, 10}, {6, 5}}), 8);
+  REQUIRE(metadata->step_waves.size() == 1);
+  CHECK(metadata->step_waves[0].query_start_loc == Ints{0, 1, 11, 16});
+  CHECK(metadata->step_waves[0].state_read == Ints{10, 11, 12});
+  CHECK(metadata->step_waves[0].has_initial_state == std::vector<std::uint8_t>{1, 0, 1});
+  REQUIRE(metadata->prefill_waves.size() == 1);
+  CHECK(metadata->prefill_waves[0].query_start_loc == Ints{0, 10, 15});
+  CHECK(metadata->prefill_waves[0].state_write == Ints{21, 22});
+}
+
+TEST_CASE("a prefill with snapshots is cut after each of them, and goes on in the next wave") {
+  BatchLayout batch = layout_of({{30, 1}}, {{0, 10}, {6, 5}});
+  // Of the second prefill after 8 of its tokens (2 of this step), of the first after 7 and 3.
+  batch.snapshots = {{.request = 2, .position = 8, .slot = 40},
+                     {.request = 1, .position = 7, .slot = 42},
+                     {.request = 1, .position = 3, .slot = 41}};
+  const auto metadata = build(batch, 8);
+  const auto& waves = metadata->prefill_waves;
+  REQUIRE(waves.size() == 3);
+  CHECK(waves[0].query_start_loc == Ints{0, 3, 10, 12, 15});
+  CHECK(waves[0].state_read == Ints{11, 0, 12, 0});
+  CHECK(waves[0].state_write == Ints{41, 0, 40, 0});
+  CHECK(waves[0].has_initial_state == std::vector<std::uint8_t>{0, 0, 1, 0});
+  CHECK(waves[1].query_start_loc == Ints{0, 3, 7, 10, 12, 15});
+  CHECK(waves[1].state_read == Ints{0, 41, 0, 0, 40});
+  CHECK(waves[1].state_write == Ints{0, 42, 0, 0, 22});
+  CHECK(waves[1].has_initial_state == std::vector<std::uint8_t>{0, 1, 0, 0, 1});
+  CHECK(waves[2].query_start_loc == Ints{0, 7, 10, 15});
+  CHECK(waves[2].state_read == Ints{0, 42, 0});
+  CHECK(waves[2].state_write == Ints{0, 21, 0});
+  REQUIRE(metadata->step_waves.size() == 3);
+  CHECK(metadata->step_waves[1].query_start_loc == Ints{0, 1, 4, 8, 11, 13, 16});
+  CHECK(metadata->step_waves[1].state_write == Ints{0, 0, 42, 0, 0, 22});
+}
+
 TEST_CASE("accepted tokens of drafts are handed on") {
   BatchLayout batch = layout_of({{30, 3}, {7, 1}}, {});
   batch.num_accepted_tokens = {2, 1};

@@ -1,0 +1,10 @@
+#include "models/architectures/families.h"
+
+namespace krait {
+
+std::unique_ptr<Model> make_bailing_hybrid(const ConfigReader& reader, ModelConfig config,
+                                           const LayerContext& /*context*/) {
+  reader.fail("architectures", "names '" + config.architecture + "', which is not built yet");
+}
+
+}  // namespace krait

@@ -1,0 +1,13 @@
+#include "models/architectures/families.h"
+
+namespace krait {
+
+std::unique_ptr<Model> make_lfm2(const ConfigReader& reader, ModelConfig config, const LayerContext& /*context*/) {
+  reader.fail("architectures", "names '" + config.architecture + "', which is not built yet");
+}
+
+std::unique_ptr<Model> make_lfm2_moe(const ConfigReader& reader, ModelConfig config, const LayerContext& /*context*/) {
+  reader.fail("architectures", "names '" + config.architecture + "', which is not built yet");
+}
+
+}  // namespace krait

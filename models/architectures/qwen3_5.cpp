@@ -1,0 +1,14 @@
+#include "models/architectures/families.h"
+
+namespace krait {
+
+std::unique_ptr<Model> make_qwen3_5(const ConfigReader& reader, ModelConfig config, const LayerContext& /*context*/) {
+  reader.fail("architectures", "names '" + config.architecture + "', which is not built yet");
+}
+
+std::unique_ptr<Model> make_qwen3_5_moe(const ConfigReader& reader, ModelConfig config,
+                                        const LayerContext& /*context*/) {
+  reader.fail("architectures", "names '" + config.architecture + "', which is not built yet");
+}
+
+}  // namespace krait

@@ -1,0 +1,9 @@
+#include "models/architectures/families.h"
+
+namespace krait {
+
+std::unique_ptr<Model> make_zamba(const ConfigReader& reader, ModelConfig config, const LayerContext& /*context*/) {
+  reader.fail("architectures", "names '" + config.architecture + "', which is not built yet");
+}
+
+}  // namespace krait
