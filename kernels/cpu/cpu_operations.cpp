@@ -83,11 +83,18 @@ void CpuOperations::gather_rows(const GatherRowsArgs& args) {
   const ConstRows x = const_matrix(args.x, 0, columns, "rows");
   const Rows out = matrix(args.out, count, columns, "gathered rows");
   const auto bytes = static_cast<std::size_t>(columns) * sizeof(float);
-  for (Index i = 0; i < count; ++i) {
-    const Index index = args.indices[static_cast<std::size_t>(i)];
+  for (const std::int32_t index : args.indices)
     require(index >= 0 && index < args.x.rows(), "a row index outside of x");
-    std::memcpy(out.data + i * out.stride, x.data + index * x.stride, bytes);
-  }
+  const auto copy = [&](Index begin, Index end, int) {
+    for (Index i = begin; i < end; ++i) {
+      const Index index = args.indices[static_cast<std::size_t>(i)];
+      std::memcpy(out.data + i * out.stride, x.data + index * x.stride, bytes);
+    }
+  };
+  // Waking the threads costs more than copying a few rows.
+  constexpr Index kSerialElements = 32768;
+  if (count * columns <= kSerialElements) return copy(0, count, 0);
+  pool_.parallel_for(count, copy);
 }
 
 void CpuOperations::sample(const SampleArgs& args) {

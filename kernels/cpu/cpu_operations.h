@@ -46,22 +46,37 @@ class CpuOperations final : public Operations {
 
  private:
   struct Routing;
+  /// Input rows of a product as they are, rounded to bfloat16, or rounded and laid in pairs.
+  enum class InputForm : std::uint8_t { kPlain, kRounded, kPairs };
+  struct GemmInput {
+    InputForm form = InputForm::kPlain;
+    Index rows = 0;
+    Index columns = 0;
+    ConstRows x;
+    const std::uint32_t* pairs = nullptr;
+    Index pairs_stride = 0;
+    [[nodiscard]] GemmInput slice(Index begin, Index count) const;
+  };
 
   /// Floats of scratch for each worker; valid until the next call.
   std::vector<float*> worker_scratch(Index floats);
   /// Products that do not depend on each other, in one loop over all of their tiles.
   void run_gemms(const std::vector<GemmArgs>& products);
-  /// The product's arguments; where the weight computes in bfloat16 the rows are rounded into `rounded`.
-  GemmArgs prepare_gemm(const PackedWeight& weight, const TensorView& x, const TensorView& y, const Epilogue& epilogue,
-                        ScratchBuffer& rounded);
+  /// The form that a weight wants its input rows in, and rows in that form; those that are not plain lie in `rounded`.
+  static InputForm input_form(const PackedWeight& weight);
+  GemmInput gemm_input(const TensorView& x, InputForm form, ScratchBuffer& rounded);
+  static GemmArgs prepare_gemm(const PackedWeight& weight, const GemmInput& x, const TensorView& y,
+                               const Epilogue& epilogue);
   Routing route(const MoeArgs& args);
-  void route_row(const MoeArgs& args, float* scores, std::int32_t* experts, float* weights) const;
+  /// The product of each expert that has rows, in one loop.
+  void run_experts(const Routing& routing, std::span<const PackedWeight> weights, const TensorView& x,
+                   const TensorView& y, const Epilogue& epilogue);
 
   const KernelTable& kernels_;
   ThreadPool& pool_;
   std::vector<ScratchBuffer> workers_;
   ScratchBuffer rounded_;
-  ScratchBuffer moe_scores_;
+  ScratchBuffer paired_;  ///< for experts whose weights want different forms
   ScratchBuffer moe_rows_;
   ScratchBuffer moe_inner_;
   ScratchBuffer moe_outer_;

@@ -50,6 +50,9 @@ struct GemmArgs {
   Index pairs_stride = 0;
   Rows y;
   Index rows = 0;
+  Activation activation = Activation::kNone;
+  float gate_scale = 1.0F;
+  float limit = 0.0F;
   float scale = 1.0F;
   bool accumulate = false;
 };

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <string>
 
 #include "kernels/cpu/cpu_operations.h"
 #include "kernels/cpu/cpu_weight.h"
@@ -26,6 +27,12 @@ struct GemmGrid {
   }
 };
 
+const CpuWeight& cpu_weight(const PackedWeight& weight) {
+  const auto* storage = dynamic_cast<const CpuWeight*>(&weight.storage());
+  require(storage != nullptr, "a weight of another platform");
+  return *storage;
+}
+
 GemmGrid grid_for(const GemmArgs& product, Index threads) {
   GemmGrid grid{.rows = product.rows, .panels = product.weight.num_panels};
   // Smaller groups (still pairs, for gate and up) where the threads would not all have work otherwise.
@@ -35,43 +42,70 @@ GemmGrid grid_for(const GemmArgs& product, Index threads) {
 
 }  // namespace
 
-GemmArgs CpuOperations::prepare_gemm(const PackedWeight& weight, const TensorView& x, const TensorView& y,
-                                     const Epilogue& epilogue, ScratchBuffer& rounded) {
-  const auto* storage = dynamic_cast<const CpuWeight*>(&weight.storage());
-  require(storage != nullptr, "a weight of another platform");
-  const PanelWeight& panels = storage->panels();
-  const Index rows = x.rows();
+CpuOperations::GemmInput CpuOperations::GemmInput::slice(Index begin, Index count) const {
+  GemmInput part = *this;
+  part.rows = count;
+  if (x.data != nullptr) part.x.data = x.data + begin * x.stride;
+  if (pairs != nullptr) part.pairs = pairs + begin * pairs_stride;
+  return part;
+}
+
+CpuOperations::InputForm CpuOperations::input_form(const PackedWeight& weight) {
+  const CpuWeight& storage = cpu_weight(weight);
+  if (storage.compute_dtype() != DType::kBFloat16) return InputForm::kPlain;
+  return storage.panels().layout == WeightLayout::kBFloat16Pairs ? InputForm::kPairs : InputForm::kRounded;
+}
+
+GemmArgs CpuOperations::prepare_gemm(const PackedWeight& weight, const GemmInput& x, const TensorView& y,
+                                     const Epilogue& epilogue) {
+  const PanelWeight& panels = cpu_weight(weight).panels();
   require(panels.gate_up == epilogue.gated, "a gated product goes with weights packed as gate_up, and only with them");
-  require(
-      epilogue.activation == (epilogue.gated ? Activation::kSilu : Activation::kNone) && epilogue.gate_scale == 1.0F,
-      "an activation that the product does not have yet");
-  GemmArgs args{.weight = panels,
-                .x = const_matrix(x, rows, panels.k, "x of linear"),
-                .y = matrix(y, rows, panels.n, "y of linear"),
-                .rows = rows,
-                .scale = epilogue.scale,
-                .accumulate = epilogue.accumulate};
-  if (storage->compute_dtype() != DType::kBFloat16) return args;
-  const ConstRows from = args.x;
-  if (panels.layout == WeightLayout::kBFloat16Pairs) {
-    args.pairs_stride = (panels.k + 1) / 2;
-    auto* pairs = reinterpret_cast<std::uint16_t*>(rounded.ensure(rows * args.pairs_stride));
-    args.x_pairs = reinterpret_cast<const std::uint32_t*>(pairs);
+  require(epilogue.activation != Activation::kSwigluClamp || (epilogue.gated && epilogue.limit > 0.0F),
+          "swiglu clamp takes gate and up, and a limit above 0");
+  if (x.columns != panels.k) {
+    KRAIT_BUG("a product of rows with " + std::to_string(x.columns) + " columns and a weight of " +
+              std::to_string(panels.k) + " input features");
+  }
+  require(x.form == input_form(weight), "rows of a product in another form than its weight's");
+  return GemmArgs{.weight = panels,
+                  .x = x.x,
+                  .x_pairs = x.pairs,
+                  .pairs_stride = x.pairs_stride,
+                  .y = matrix(y, x.rows, panels.n, "y of linear"),
+                  .rows = x.rows,
+                  .activation = epilogue.activation,
+                  .gate_scale = epilogue.gate_scale,
+                  .limit = epilogue.limit,
+                  .scale = epilogue.scale,
+                  .accumulate = epilogue.accumulate};
+}
+
+CpuOperations::GemmInput CpuOperations::gemm_input(const TensorView& x, InputForm form, ScratchBuffer& rounded) {
+  const Index rows = x.rows();
+  const Index columns = x.columns();
+  const ConstRows from = const_matrix(x, rows, columns, "x of linear");
+  GemmInput input{.form = form, .rows = rows, .columns = columns, .x = from};
+  if (form == InputForm::kPairs) {
+    const Index stride = (columns + 1) / 2;
+    auto* pairs = reinterpret_cast<std::uint16_t*>(rounded.ensure(rows * stride));
+    input.x = {};
+    input.pairs = reinterpret_cast<const std::uint32_t*>(pairs);
+    input.pairs_stride = stride;
     pool_.parallel_for(rows, [&](Index begin, Index end, int) {
       for (Index row = begin; row < end; ++row) {
-        kernels_.pair_row(from.data + row * from.stride, pairs + row * 2 * args.pairs_stride, panels.k);
+        kernels_.pair_row(from.data + row * from.stride, pairs + row * 2 * stride, columns);
       }
     });
-    return args;
+  } else if (form == InputForm::kRounded) {
+    float* to = rounded.ensure(rows * columns);
+    input.x = ConstRows{.data = to, .stride = columns};
+    pool_.parallel_for(rows, [&](Index begin, Index end, int) {
+      for (Index row = begin; row < end; ++row) {
+        kernels_.round_row(from.data + row * from.stride, to + row * columns, columns);
+      }
+    });
   }
-  float* to = rounded.ensure(rows * panels.k);
-  args.x = ConstRows{.data = to, .stride = panels.k};
-  pool_.parallel_for(rows, [&](Index begin, Index end, int) {
-    for (Index row = begin; row < end; ++row) {
-      kernels_.round_row(from.data + row * from.stride, to + row * panels.k, panels.k);
-    }
-  });
-  return args;
+  return input;
 }
 
 void CpuOperations::run_gemms(const std::vector<GemmArgs>& products) {
@@ -96,7 +130,8 @@ void CpuOperations::run_gemms(const std::vector<GemmArgs>& products) {
 void CpuOperations::linear(const LinearArgs& args) {
   require(args.weight != nullptr && args.weight->defined(), "linear without a weight");
   if (args.x.rows() == 0) return;
-  run_gemms({prepare_gemm(*args.weight, args.x, args.y, args.epilogue, rounded_)});
+  const GemmInput x = gemm_input(args.x, input_form(*args.weight), rounded_);
+  run_gemms({prepare_gemm(*args.weight, x, args.y, args.epilogue)});
 }
 
 }  // namespace krait::cpu

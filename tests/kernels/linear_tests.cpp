@@ -1,6 +1,10 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
 
 #include "kernels/result.h"
+#include "tests/kernels/activation_support.h"
 #include "tests/kernels/test_support.h"
 
 namespace krait {
@@ -83,6 +87,75 @@ TEST_CASE("Parts are merged, and gate and up meet in the gated form") {
   std::vector<double> expected;
   for (std::size_t i = 0; i < g.size(); ++i) expected.push_back(1.0 + 0.5 * silu(g[i]) * u[i]);
   CHECK(test::worst_error(y.data, expected) < 1e-5);
+}
+
+TEST_CASE("Every activation of the product, with bias, scale and accumulate") {
+  test::Machine& machine = *test::machines().back();
+  std::uint32_t seed = 100;
+  for (const Activation activation : test::activations()) {
+    for (const bool gated : {false, true}) {
+      for (const int rows : {1, 7}) {
+        test::Random random(++seed);
+        const int n = random.integer(1, 90), k = random.integer(1, 40);
+        const float gate_scale = gated ? 0.6F : 1.0F;
+        const bool accumulate = random.integer(0, 1) == 1;
+        CAPTURE(static_cast<int>(activation), gated, rows, n, k, accumulate);
+        const Matrix x = random.matrix(rows, k);
+        const Matrix first = random.matrix(n, k), second = random.matrix(n, k);
+        const Matrix first_bias = random.matrix(1, n), second_bias = random.matrix(1, n);
+        const PackedWeight weight =
+            gated ? machine.platform.pack({{first.view(), second.view()}, {first_bias.flat(), second_bias.flat()}},
+                                          {.gate_up = true}, {})
+                  : machine.platform.pack({{first.view()}, {first_bias.flat()}}, {}, {});
+        const Matrix before = random.matrix(rows, n);
+        Matrix y = before;
+        machine.ops().linear({&weight,
+                              x.view(),
+                              y.view(),
+                              {.activation = activation,
+                               .gated = gated,
+                               .gate_scale = gate_scale,
+                               .scale = 0.5F,
+                               .accumulate = accumulate}});
+        const auto g = product(x, first, &first_bias), u = product(x, second, &second_bias);
+        std::vector<double> expected;
+        for (std::size_t i = 0; i < g.size(); ++i) {
+          const double act = test::exact_activation(activation, static_cast<double>(gate_scale) * g[i]);
+          expected.push_back(0.5 * act * (gated ? u[i] : 1.0) +
+                             (accumulate ? static_cast<double>(before.data[i]) : 0.0));
+        }
+        CHECK(test::worst_error(y.data, expected) < 1e-5);
+      }
+    }
+  }
+}
+
+TEST_CASE("The clamped swiglu bounds gate and up, and a NaN passes it") {
+  test::Machine& machine = *test::machines().back();
+  test::Random random(12);
+  const int n = 37, k = 20;
+  const float limit = 1.5F;
+  const Matrix gate = random.matrix(n, k), up = random.matrix(n, k);
+  const Matrix gate_bias = random.matrix(1, n), up_bias = random.matrix(1, n);
+  Matrix x = random.matrix(6, k, 3.0F);
+  const PackedWeight weight =
+      machine.platform.pack({{gate.view(), up.view()}, {gate_bias.flat(), up_bias.flat()}}, {.gate_up = true}, {});
+  Matrix y(6, n);
+  const Epilogue epilogue{.activation = Activation::kSwigluClamp, .gated = true, .limit = limit};
+  machine.ops().linear({&weight, x.view(), y.view(), epilogue});
+  const auto g = product(x, gate, &gate_bias), u = product(x, up, &up_bias);
+  std::vector<double> expected;
+  for (std::size_t i = 0; i < g.size(); ++i) {
+    const double bounded = std::min(g[i], 1.5);
+    expected.push_back(bounded / (1.0 + std::exp(-1.702 * bounded)) * (std::min(std::max(u[i], -1.5), 1.5) + 1.0));
+  }
+  CHECK(test::worst_error(y.data, expected) < 1e-5);
+  x.at(2, 5) = std::numeric_limits<float>::quiet_NaN();
+  machine.ops().linear({&weight, x.view(), y.view(), epilogue});
+  for (int c = 0; c < n; ++c) {
+    CHECK(std::isnan(y.at(2, c)));
+    CHECK(!std::isnan(y.at(1, c)));
+  }
 }
 
 TEST_CASE("A row has the same bits alone and in any batch") {

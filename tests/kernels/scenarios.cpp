@@ -33,8 +33,9 @@ std::vector<float> linear(const Bench& bench, std::uint32_t seed) {
       bench.ops.linear({&weight,
                         x.view(),
                         y.view(),
-                        {.activation = gate ? Activation::kSilu : Activation::kNone,
+                        {.activation = activations()[static_cast<std::size_t>(random.integer(0, 6))],
                          .gated = gate,
+                         .gate_scale = 1.3F,
                          .scale = 0.7F,
                          .accumulate = random.integer(0, 1) == 1}});
       append(out, y);
@@ -277,30 +278,42 @@ std::vector<float> latent_attention(const Bench& bench, std::uint32_t seed) {
   return out;
 }
 
+/// One class more than experts; the activations of gated and plain experts take turns.
 std::vector<float> experts(const Bench& bench, std::uint32_t seed) {
   Random random(seed);
   std::vector<float> out;
-  for (const RouterScoring scoring :
-       {RouterScoring::kTopKThenSoftmax, RouterScoring::kSoftmaxThenTopK, RouterScoring::kSigmoid}) {
-    const PackedWeight router = random_weight(bench, random, 5, 30, DType::kFloat32);
-    std::vector<PackedWeight> gate_up, down;
-    for (int e = 0; e < 5; ++e) {
-      gate_up.push_back(random_weight(bench, random, 20, 30, DType::kBFloat16, {.gate_up = true}));
-      down.push_back(random_weight(bench, random, 30, 20, DType::kBFloat16));
+  int turn = 0;
+  for (const Activation activation : {Activation::kSilu, Activation::kRelu2, Activation::kSwigluClamp}) {
+    for (const RouterScoring scoring :
+         {RouterScoring::kTopKThenSoftmax, RouterScoring::kSoftmaxThenTopK, RouterScoring::kSigmoid}) {
+      const bool gated = activation != Activation::kRelu2;
+      std::vector<PackedWeight> up, down;
+      for (int e = 0; e < 5; ++e) {
+        up.push_back(random_weight(bench, random, 20, 30, DType::kBFloat16, {.gate_up = gated}));
+        down.push_back(random_weight(bench, random, 25, 20, DType::kBFloat16));
+      }
+      const Matrix x = random.matrix(9, 30), logits = random.matrix(9, 6, 3.0F), bias = random.matrix(1, 6);
+      Matrix y = random.matrix(9, 25);
+      bench.ops.moe({.x = x.view(),
+                     .logits = logits.view(),
+                     .router = {.top_k = 2,
+                                .scoring = scoring,
+                                .selection_bias = bias.flat(),
+                                .groups = 1 + turn++ % 3,
+                                .top_groups = 1,
+                                .renormalize = turn % 2 == 0,
+                                .renormalize_eps = 1e-6F,
+                                .weight_scale = 2.5F},
+                     .up = up,
+                     .down = down,
+                     .activation = activation,
+                     .gated = gated,
+                     .limit = 0.9F,
+                     .scale = 1.5F,
+                     .accumulate = true,
+                     .out = y.view()});
+      append(out, y);
     }
-    const Matrix x = random.matrix(9, 30);
-    Matrix y = random.matrix(9, 30);
-    Matrix logits(static_cast<int>(x.view().rows()), static_cast<int>(router.out_features()));
-    bench.ops.linear({.weight = &router, .x = x.view(), .y = logits.view()});
-    bench.ops.moe({.x = x.view(),
-                   .logits = logits.view(),
-                   .router = {.top_k = 2, .scoring = scoring, .renormalize = true},
-                   .up = gate_up,
-                   .down = down,
-                   .scale = 1.5F,
-                   .accumulate = true,
-                   .out = y.view()});
-    append(out, y);
   }
   return out;
 }

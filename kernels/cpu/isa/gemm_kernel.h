@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kernels/cpu/isa/convert.h"
-#include "kernels/cpu/isa/vector_math.h"
+#include "kernels/cpu/isa/gemm_epilogue.h"
 
 /// y = epilogue(x W^T). Each output is one accumulator that starts at +0 and takes one fused multiply-add for each k,
 /// in order, whatever the shape of the tile around it: that is the whole of the promise that rows, threads and blocks
@@ -122,31 +122,6 @@ void gemm_block(const typename Mac::A* a, Index a_stride, Index rows, const type
     advance([](Index n) { return tile_for<V, Mac, V::kGemmVectors>(n); }, even, V::kGemmVectors);
   }
   advance([](Index n) { return tile_for<V, Mac, 1>(n); }, even, 1);
-}
-
-/// y = scale * activation(c + bias), then y_old + that. Each step is rounded: one order for all paths.
-template <typename V>
-void gemm_epilogue(const GemmArgs& args, const GemmUnit& unit, const float* c) {
-  const PanelWeight& weight = args.weight;
-  const Index step = weight.gate_up ? 2 : 1;
-  const auto scale = V::set1(args.scale);
-  for (Index row = unit.row_begin; row < unit.row_end; ++row) {
-    const float* from = c + (row - unit.row_begin) * kGemmGroupPanels * kLanes;
-    for (Index panel = unit.panel_begin; panel < unit.panel_end; panel += step) {
-      const Index column = panel / step * kLanes;
-      const float* tile = from + (panel - unit.panel_begin) * kLanes;
-      const auto value = [&](Index p) {
-        const auto sum = V::load(tile + p * kLanes);
-        return weight.bias == nullptr ? sum : V::add(sum, V::load(weight.bias + (panel + p) * kLanes));
-      };
-      auto y = weight.gate_up ? V::mul(Math<V>::silu(value(0)), value(1)) : value(0);
-      y = V::mul(scale, y);
-      float* to = args.y.data + row * args.y.stride + column;
-      const int lanes = lanes_left(column, weight.n);
-      if (args.accumulate) y = V::add(load<V>(to, lanes), y);
-      store<V>(to, y, lanes);
-    }
-  }
 }
 
 /// Expands a depth block of bf16 panels to float32, so that the tiles do not do it once for every few rows.
