@@ -5,7 +5,7 @@
 namespace krait {
 namespace {
 
-/// Bytes of one layer's part of a page: K and V of `block_size` tokens.
+/// Bytes of one layer's part of a page: K and V (or the latent rows) of `block_size` tokens.
 std::size_t page_bytes_of_layer(const CacheGroup& group, int block_size) {
   return static_cast<std::size_t>(block_size) * bytes_per_token(group.spec);
 }
@@ -21,16 +21,22 @@ void bind_kv(const CacheGroup& group, ItemPool& pages) {
     KvCacheView view;
     view.base = pages.base() + i * layer_bytes;
     view.page_stride = pages.item_bytes();
-    view.value_offset = layer_bytes / 2;
     view.block_size = group.block_size;
     if (const auto* full = std::get_if<FullAttentionSpec>(&group.spec)) {
+      view.value_offset = layer_bytes / 2;
       view.kv_heads = full->kv_heads;
       view.head_dim = full->head_dim;
       view.dtype = full->dtype;
     } else if (const auto* sliding = std::get_if<SlidingWindowSpec>(&group.spec)) {
+      view.value_offset = layer_bytes / 2;
       view.kv_heads = sliding->kv_heads;
       view.head_dim = sliding->head_dim;
       view.dtype = sliding->dtype;
+    } else if (const auto* mla = std::get_if<MlaSpec>(&group.spec)) {
+      view.kv_heads = 1;
+      view.head_dim = mla->latent_dim + mla->rope_dim;
+      view.value_dim = mla->latent_dim;
+      view.dtype = mla->dtype;
     }
     group.layers[i]->bind_cache(group.spec_index[i], view);
   }

@@ -46,8 +46,8 @@ TensorView gather(const MatrixSource& source, const std::byte* from, DType dtype
 Shape MatrixSource::weight_shape(std::int64_t in_features) const {
   Shape shape;
   if (stack_count > 0) shape.push_back(stack_count);
-  shape.push_back(transposed ? in_features : stored_out());
-  shape.push_back(transposed ? stored_out() : in_features);
+  shape.push_back(transposed ? stored_in(in_features) : stored_out());
+  shape.push_back(transposed ? stored_out() : stored_in(in_features));
   return shape;
 }
 
@@ -61,8 +61,17 @@ Shape MatrixSource::bias_shape() const {
 TensorView matrix_view(const MatrixSource& source, const TensorView& stored, std::int64_t in_features,
                        std::vector<std::vector<std::byte>>& copies) {
   std::byte* data = stacked_data(source, stored);
-  if (source.transposed) return gather(source, data, stored.dtype, in_features, 1, source.stored_out(), copies);
-  if (!source.rows.empty()) return gather(source, data, stored.dtype, in_features, in_features, 1, copies);
+  const std::int64_t stored_in = source.stored_in(in_features);
+  if (source.first_input < 0 || source.first_input + in_features > stored_in) {
+    KRAIT_BUG("no inputs from " + std::to_string(source.first_input) + " on in " + source.weight);
+  }
+  const std::int64_t row_step = source.transposed ? 1 : stored_in;
+  const std::int64_t column_step = source.transposed ? source.stored_out() : 1;
+  const bool in_place = !source.transposed && source.rows.empty() && stored_in == in_features;
+  if (!in_place) {
+    data += static_cast<std::size_t>(source.first_input * column_step) * dtype_size(stored.dtype);
+    return gather(source, data, stored.dtype, in_features, row_step, column_step, copies);
+  }
   return {data, stored.dtype, Shape{source.out_features, in_features}};
 }
 

@@ -23,9 +23,16 @@ struct MatrixSource {
   /// Output i is stored row rows[i] of `stored_rows`; empty: as stored. Interleaved heads are put in order with it.
   std::vector<std::int32_t> rows{};
   std::int64_t stored_rows = 0;
+  /// Above 0: the tensor has that many inputs, of which this matrix has those from `first_input` on.
+  std::int64_t stored_inputs = 0;
+  std::int64_t first_input = 0;
 
   /// Outputs as stored.
   [[nodiscard]] std::int64_t stored_out() const { return rows.empty() ? out_features : stored_rows; }
+  /// Inputs as stored, of a matrix with `in_features`.
+  [[nodiscard]] std::int64_t stored_in(std::int64_t in_features) const {
+    return stored_inputs > 0 ? stored_inputs : in_features;
+  }
   [[nodiscard]] Shape weight_shape(std::int64_t in_features) const;
   [[nodiscard]] Shape bias_shape() const;
 };

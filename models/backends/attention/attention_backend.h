@@ -10,8 +10,8 @@ namespace krait {
 struct AttentionActivations {
   TensorView q;    ///< [T, heads * head_dim], changed in place
   TensorView k;    ///< [T, kv_heads * head_dim], changed in place
-  TensorView v;    ///< [T, kv_heads * head_dim]
-  TensorView out;  ///< [T, heads * head_dim]
+  TensorView v;    ///< [T, kv_heads * value_dim]; undefined where V is a part of K
+  TensorView out;  ///< [T, heads * value_dim]
 };
 
 struct AttentionParameters {

@@ -209,6 +209,23 @@ TEST_CASE("matrices stored as [in, out] are turned, in stacks too") {
   CHECK(platform.packed[0].first_elements == std::vector<std::uint16_t>{13});
 }
 
+TEST_CASE("some of a matrix's inputs are taken, turned or not") {
+  Builder builder;
+  builder.add_counted("w", {3, 4}, 0).add_counted("w_turned", {4, 3}, 100);
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  // Columns 1 and 2 of [[0..3], [4..7], [8..11]], then rows 2 and 3 of the other as two inputs.
+  CHECK(
+      loader
+          .linear({{.weight = "w", .out_features = 3, .stored_inputs = 4, .first_input = 1},
+                   {.weight = "w_turned", .out_features = 3, .transposed = true, .stored_inputs = 4, .first_input = 2}},
+                  2)
+          .defined());
+  CHECK(platform.packed[0].parts == std::vector<Shape>{Shape{3, 2}, Shape{3, 2}});
+  CHECK(platform.packed[0].first_elements == std::vector<std::uint16_t>{1, 106});
+}
+
 TEST_CASE("convolutions that run as one lie side by side") {
   Builder builder;
   builder.add("q", "F32", {1, 1, 2}, bytes_of<float>({1, 2})).add("k", "F32", {2, 1, 2}, bytes_of<float>({3, 4, 5, 6}));
