@@ -38,6 +38,11 @@ std::unique_ptr<Mamba2Metadata> build(const BatchLayout& batch, int chunk_size, 
   return std::unique_ptr<Mamba2Metadata>(static_cast<Mamba2Metadata*>(metadata.release()));
 }
 
+std::unique_ptr<MambaMetadata> build_common(const BatchLayout& batch) {
+  auto metadata = MambaMetadataBuilder().build(batch);
+  return std::unique_ptr<MambaMetadata>(static_cast<MambaMetadata*>(metadata.release()));
+}
+
 }  // namespace
 
 TEST_CASE("Mamba-2 metadata of a mixed step: two decodes, a fresh prefill and a continued one") {
@@ -78,7 +83,7 @@ TEST_CASE("a first piece of one token is a prefill without an initial state") {
 }
 
 TEST_CASE("without snapshots a step is one wave") {
-  const auto metadata = build(layout_of({{30, 1}}, {{0, 10}, {6, 5}}), 8);
+  const auto metadata = build_common(layout_of({{30, 1}}, {{0, 10}, {6, 5}}));
   REQUIRE(metadata->step_waves.size() == 1);
   CHECK(metadata->step_waves[0].query_start_loc == Ints{0, 1, 11, 16});
   CHECK(metadata->step_waves[0].state_read == Ints{10, 11, 12});
@@ -94,7 +99,7 @@ TEST_CASE("a prefill with snapshots is cut after each of them, and goes on in th
   batch.snapshots = {{.request = 2, .position = 8, .slot = 40},
                      {.request = 1, .position = 7, .slot = 42},
                      {.request = 1, .position = 3, .slot = 41}};
-  const auto metadata = build(batch, 8);
+  const auto metadata = build_common(batch);
   const auto& waves = metadata->prefill_waves;
   REQUIRE(waves.size() == 3);
   CHECK(waves[0].query_start_loc == Ints{0, 3, 10, 12, 15});
