@@ -1,0 +1,34 @@
+#include "models/architectures/mla_config_reader.h"
+
+#include <cmath>
+
+#include "models/config/config_reader.h"
+
+namespace krait {
+
+MlaConfig read_mla_config(const ConfigReader& reader, int hidden_size, bool rotates) {
+  MlaConfig mla;
+  mla.hidden_size = hidden_size;
+  mla.heads = static_cast<int>(reader.integer("num_attention_heads"));
+  if (reader.integer_or("num_key_value_heads", mla.heads) != mla.heads) {
+    reader.fail("num_key_value_heads", "must be `num_attention_heads` (" + std::to_string(mla.heads) +
+                                           ") in latent attention, found " +
+                                           std::to_string(reader.integer("num_key_value_heads")));
+  }
+  mla.q_lora_rank = static_cast<int>(reader.integer_or("q_lora_rank", 0));
+  mla.kv_lora_rank = static_cast<int>(reader.integer("kv_lora_rank"));
+  mla.nope_dim = static_cast<int>(reader.integer("qk_nope_head_dim"));
+  mla.rope_dim = static_cast<int>(reader.integer("qk_rope_head_dim"));
+  mla.value_dim = static_cast<int>(reader.integer("v_head_dim"));
+  mla.bias = reader.boolean_or("attention_bias", false);
+  mla.output_bias = mla.bias;
+  double scale = 1.0 / std::sqrt(static_cast<double>(mla.nope_dim + mla.rope_dim));
+  if (rotates) {
+    mla.rope = read_rope_config(reader, mla.rope_dim, {.interleaved = true});
+    scale *= latent_attention_scale_factor(*mla.rope);
+  }
+  mla.scale = static_cast<float>(scale);
+  return mla;
+}
+
+}  // namespace krait
