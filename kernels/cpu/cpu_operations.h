@@ -77,6 +77,8 @@ class CpuOperations final : public Operations {
   std::vector<ScratchBuffer> workers_;
   ScratchBuffer rounded_;
   ScratchBuffer paired_;  ///< for experts whose weights want different forms
+  ScratchBuffer conv_rows_;
+  std::vector<ScratchBuffer> conv_rounded_;
   ScratchBuffer moe_rows_;
   ScratchBuffer moe_inner_;
   ScratchBuffer moe_outer_;

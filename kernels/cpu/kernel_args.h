@@ -199,6 +199,7 @@ struct ConvKernelArgs {
   ConstRows x;
   ConstRows weight;
   const float* bias = nullptr;
+  const float* initial = nullptr;  ///< the inputs before a sequence's start; null: zeros
   bool silu = true;
   Index kernel = 0;
   Index channels = 0;

@@ -9,6 +9,7 @@ using GemmFn = void (*)(const GemmArgs&, const GemmUnit&, float* scratch);
 
 enum class VectorFunction : std::uint8_t {
   kExp,
+  kOneMinusExp,
   kLog1p,
   kSoftplus,
   kSigmoid,
@@ -49,6 +50,9 @@ struct KernelTable {
   Index (*ssm_scratch)(const SsmKernelArgs&) = nullptr;  ///< for `ssm_scan` and `state_update`
   void (*ssm_scan)(const SsmKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
   void (*state_update)(const StateUpdateKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
+  Index (*selective_scan_scratch)(const SelectiveScanKernelArgs&) = nullptr;
+  void (*selective_scan)(const SelectiveScanKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
+  void (*rg_lru)(const RgLruKernelArgs&, Index begin, Index end) = nullptr;
   Index (*delta_rule_scratch)(const DeltaRuleKernelArgs&) = nullptr;
   void (*delta_rule)(const DeltaRuleKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
   Index (*linear_attention_scratch)(const LinearAttentionKernelArgs&) = nullptr;
@@ -63,9 +67,10 @@ struct KernelTable {
   /// out[i] = exp((row[i] - shift) * scale); in place is fine.
   void (*exp_row)(const float* row, float shift, float scale, float* out, Index n) = nullptr;
 
-  // For tests: a function over whole vectors, and a row from float32 to `dtype` (`narrow`) or back.
-  void (*map_function)(VectorFunction, const float* in, float* out, Index n) = nullptr;
+  /// A row from float32 to `dtype` (`narrow`) or back.
   void (*convert_row)(DType dtype, bool narrow, const void* in, void* out, Index n) = nullptr;
+  // For tests: a function over whole vectors.
+  void (*map_function)(VectorFunction, const float* in, float* out, Index n) = nullptr;
 };
 
 /// Null where the instruction set is not part of this build (another architecture). The caller asks the processor

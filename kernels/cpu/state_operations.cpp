@@ -13,6 +13,7 @@ void CpuOperations::causal_conv1d(const CausalConv1dArgs& args) {
   const ConvKernelArgs kernel{.x = const_matrix(args.x, tokens, channels, "x of the convolution"),
                               .weight = const_matrix(args.weight, kernel_size, channels, "convolution weight"),
                               .bias = vector_or_null(args.bias, channels, "convolution bias"),
+                              .initial = vector_or_null(args.initial, channels, "initial inputs of the convolution"),
                               .silu = args.silu,
                               .kernel = kernel_size,
                               .channels = channels,

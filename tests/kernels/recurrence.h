@@ -77,7 +77,12 @@ inline double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 using MakeRecurrence = std::unique_ptr<Recurrence> (*)(Random& random);
 std::unique_ptr<Recurrence> make_delta_rule(Random& random);
 std::unique_ptr<Recurrence> make_linear_attention(Random& random);
+std::unique_ptr<Recurrence> make_selective_scan(Random& random);
+std::unique_ptr<Recurrence> make_rg_lru(Random& random);
+std::unique_ptr<Recurrence> make_convolution(Random& random);
+std::unique_ptr<Recurrence> make_grouped_convolution(Random& random);
 
-inline constexpr MakeRecurrence kRecurrences[] = {make_delta_rule, make_linear_attention};
+inline constexpr MakeRecurrence kRecurrences[] = {make_delta_rule, make_linear_attention, make_selective_scan,
+                                                  make_rg_lru,     make_convolution,      make_grouped_convolution};
 
 }  // namespace krait::test

@@ -223,4 +223,71 @@ TEST_CASE("Mamba-1's shape: A for each element, dt for each row, gate") {
   }
 }
 
+TEST_CASE("selective_state_update in Mamba-1's shape has the bits of the selective scan") {
+  for (const auto& machine : test::machines()) {
+    for (std::uint32_t seed = 1; seed <= 12; ++seed) {
+      test::Random random(seed);
+      const int groups = random.integer(1, 3), channels = groups * random.integer(1, 50);
+      const int n = random.integer(1, 40), tokens = 5;
+      // The layer's heads are the groups; a head a channel says the same.
+      const int heads = seed % 2 == 0 ? groups : channels;
+      const int head_dim = channels / heads;
+      const DType dtype = kTypes[seed % 3];
+      CAPTURE(machine->label, seed, groups, channels, heads, n, dtype_name(dtype));
+      Matrix a = random.matrix(channels, n, 2.0F);
+      for (float& value : a.data) value = -std::abs(value);
+      const Matrix x = random.matrix(tokens, channels), dt = random.matrix(tokens, channels, 2.0F);
+      const Matrix b = random.matrix(tokens, groups * n), c = random.matrix(tokens, groups * n);
+      const Matrix d = random.matrix(1, channels), bias = random.matrix(1, channels);
+      StateSlots scanned(3, 0, channels * n, dtype, dtype), updated(3, 0, channels * n, dtype, dtype);
+      Matrix expected(tokens, channels), y(tokens, channels);
+      Sequences sequences;
+      sequences.add(tokens, 1, 2, false);
+      machine->ops().selective_scan({.x = x.view(),
+                                     .dt = dt.view(),
+                                     .b = b.view(),
+                                     .c = c.view(),
+                                     .a = a.view(),
+                                     .d = d.flat(),
+                                     .dt_bias = bias.flat(),
+                                     .channels = channels,
+                                     .groups = groups,
+                                     .state_size = n,
+                                     .batch = sequences.batch(),
+                                     .state = scanned.view,
+                                     .y = expected.view()});
+      for (int t = 0; t < tokens; ++t) {
+        Sequences row;
+        row.add(1, t == 0 ? 1 : 2, 2, t > 0);
+        SelectiveStateUpdateArgs args;
+        args.x = x.view().slice_rows(t, 1);
+        args.dt = dt.view().slice_rows(t, 1);
+        args.dt_per_row = true;
+        args.b = b.view().slice_rows(t, 1);
+        args.c = c.view().slice_rows(t, 1);
+        args.a = a.data.data();
+        args.a_stride_head = std::int64_t{head_dim} * n;
+        args.a_stride_row = n;
+        args.a_stride_state = 1;
+        args.d = d.data.data();
+        args.d_stride_head = head_dim;
+        args.d_stride_row = 1;
+        args.dt_bias = bias.data.data();
+        args.heads = heads;
+        args.head_dim = head_dim;
+        args.groups = groups;
+        args.state_size = n;
+        args.state_read = row.read;
+        args.state_write = row.write;
+        args.has_initial_state = row.initial;
+        args.state = updated.view;
+        args.y = y.view().slice_rows(t, 1);
+        machine->ops().selective_state_update(args);
+      }
+      CHECK(test::same_bits(y, expected));
+      CHECK((updated.slot(2) == scanned.slot(2)));
+    }
+  }
+}
+
 }  // namespace krait

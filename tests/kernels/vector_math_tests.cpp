@@ -48,6 +48,8 @@ struct Case {
 TEST_CASE("Vector functions are within a few ulp of the exact ones") {
   const std::vector<Case> cases = {
       {VectorFunction::kExp, [](double x) { return std::exp(x); }, -103.0F, 88.7F, 2.0},
+      {VectorFunction::kOneMinusExp, [](double x) { return -std::expm1(x); }, -20.0F, 0.0F, 4.0},
+      {VectorFunction::kOneMinusExp, [](double x) { return -std::expm1(x); }, -1e-3F, 0.0F, 2.0},
       {VectorFunction::kLog1p, [](double x) { return std::log1p(x); }, 0.0F, 50.0F, 2.0},
       {VectorFunction::kLog1p, [](double x) { return std::log1p(x); }, 0.0F, 1e-3F, 2.0},
       {VectorFunction::kSoftplus, [](double x) { return std::log1p(std::exp(x)); }, -80.0F, 80.0F, 3.0},

@@ -72,7 +72,13 @@ void conv_block(const ConvKernelArgs& args, Index sequence, Index channel, float
   ConvWindow<V> window{.rows = scratch, .taps = args.kernel - 1};
   for (Index k = 0; k < window.taps; ++k) {
     for (Index i = 0; i < count; i += kLanes) {
-      const auto value = fresh ? V::zero() : StateType::load(from + k * args.channels + i, lanes_left(i, count));
+      const int n = lanes_left(i, count);
+      auto value = V::zero();
+      if (!fresh) {
+        value = StateType::load(from + k * args.channels + i, n);
+      } else if (args.initial != nullptr) {
+        value = StateType::round(load<V>(args.initial + channel + i, n));
+      }
       V::store(window.row(k) + i, value);
     }
   }

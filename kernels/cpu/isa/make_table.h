@@ -8,7 +8,9 @@
 #include "kernels/cpu/isa/kv_kernels.h"
 #include "kernels/cpu/isa/linear_attention_kernel.h"
 #include "kernels/cpu/isa/norm_kernels.h"
+#include "kernels/cpu/isa/rg_lru_kernel.h"
 #include "kernels/cpu/isa/row_kernels.h"
+#include "kernels/cpu/isa/selective_scan_kernel.h"
 #include "kernels/cpu/isa/ssm_kernels.h"
 #include "kernels/cpu/isa/state_update_kernel.h"
 #include "kernels/cpu/kernel_table.h"
@@ -25,6 +27,9 @@ void map_function(VectorFunction function, const float* in, float* out, Index n)
     switch (function) {
       case VectorFunction::kExp:
         y = Math<V>::exp(x);
+        break;
+      case VectorFunction::kOneMinusExp:
+        y = Math<V>::one_minus_exp(x);
         break;
       case VectorFunction::kLog1p:
         y = Math<V>::log1p(x);
@@ -58,7 +63,7 @@ void map_function(VectorFunction function, const float* in, float* out, Index n)
   }
 }
 
-/// For tests: float32 to `dtype` (narrow) or back, `n` of any size.
+/// float32 to `dtype` (narrow) or back, `n` of any size.
 template <typename V>
 void convert_row(DType dtype, bool narrow, const void* in, void* out, Index n) {
   with_stored<V>(dtype, [&](auto stored) {
@@ -95,6 +100,9 @@ KernelTable make_table(const char* name) {
   table.ssm_scratch = ssm_scratch<V>;
   table.ssm_scan = ssm_scan<V>;
   table.state_update = state_update<V>;
+  table.selective_scan_scratch = selective_scan_scratch<V>;
+  table.selective_scan = selective_scan<V>;
+  table.rg_lru = rg_lru<V>;
   table.delta_rule_scratch = delta_rule_scratch<V>;
   table.delta_rule = delta_rule<V>;
   table.linear_attention_scratch = linear_attention_scratch<V>;

@@ -6,8 +6,8 @@
 /// The selective state space recurrence, token by token. For each state row (head, p) and each vector v of its state:
 ///   s = fma(s, decay, (dt x) B);  s = rounded to the state's type;  y = sum over v (in order) of lanes fma(s, C), then
 ///   one tree
-/// with the sum taken before the rounding. `ssm_scan` and `state_update` share `update_row`, so they give the same
-/// bits.
+/// with the sum taken before the rounding. `ssm_scan`, `selective_scan` and `state_update` share `update_row`, so they
+/// give the same bits.
 namespace krait::cpu {
 namespace {
 
@@ -73,8 +73,10 @@ struct HeadDecay {
 template <typename V>
 struct ElementDecay {
   const float* a;
-  float dt;
-  typename V::F operator()(Index, Index column) const { return Math<V>::exp(V::mul(V::set1(dt), V::load(a + column))); }
+  const float* dt;
+  typename V::F operator()(Index token, Index column) const {
+    return Math<V>::exp(V::mul(V::set1(dt[token]), V::load(a + column)));
+  }
 };
 
 /// Runs kCount neighbouring vectors of one state row through `tokens` tokens, adding to the tokens' lane sums. The

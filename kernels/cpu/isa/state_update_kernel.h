@@ -42,7 +42,7 @@ struct StateUpdate {
     }
     for (Index n = 0; n < ssm.state_size; ++n) s.a[n] = a[n * args.a_stride_state];
     for (Index n = ssm.state_size; n < s.width; ++n) s.a[n] = 0.0F;
-    update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, ElementDecay<V>{s.a, step});
+    update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, ElementDecay<V>{s.a, &step});
   }
 
   void run(Index first, Index end) const {

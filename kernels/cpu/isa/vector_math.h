@@ -34,6 +34,19 @@ struct Math {
     return V::select(V::is_nan(x), x, result);
   }
 
+  /// 1 - exp(x) for x <= 0, without what the difference loses near 0: there it is the exponential's series.
+  static F one_minus_exp(F x) {
+    F p = V::set1(1.0F / 40320.0F);
+    p = V::fma(p, x, V::set1(1.0F / 5040.0F));
+    p = V::fma(p, x, V::set1(1.0F / 720.0F));
+    p = V::fma(p, x, V::set1(1.0F / 120.0F));
+    p = V::fma(p, x, V::set1(1.0F / 24.0F));
+    p = V::fma(p, x, V::set1(1.0F / 6.0F));
+    p = V::fma(p, x, V::set1(0.5F));
+    p = V::neg(V::fma(V::mul(p, x), x, x));
+    return V::select(V::lt(x, V::set1(-0.5F)), V::sub(V::set1(1.0F), exp(x)), p);
+  }
+
   /// log(x) for normal x > 0.
   static F log_normal(F x) {
     const I raw = V::bits(x);

@@ -36,6 +36,7 @@ struct VecAvx512 {
   static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   static F min(F a, F b) { return _mm512_min_ps(a, b); }
   static F max(F a, F b) { return _mm512_max_ps(a, b); }
+  static F sqrt(F a) { return _mm512_sqrt_ps(a); }
   static F neg(F a) { return from_bits(_mm512_xor_si512(bits(a), iset1(INT32_MIN))); }
   static F abs(F a) { return from_bits(_mm512_and_si512(bits(a), iset1(INT32_MAX))); }
 

@@ -73,6 +73,9 @@ struct VecPortable {
   static F max(const F& a, const F& b) {
     return each<F>([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
   }
+  static F sqrt(const F& a) {
+    return each<F>([&](int i) { return __builtin_sqrtf(a.v[i]); });
+  }
   static F neg(const F& a) {
     return each<F>([&](int i) { return -a.v[i]; });
   }
