@@ -16,18 +16,18 @@ constexpr std::array kArchitectures = {
     Architecture{"BambaForCausalLM", "Bamba", "mamba2 + full_attention", &make_bamba, true},
     Architecture{"DeepseekV3ForCausalLM", "DeepSeek-V3", "mla", &make_deepseek_v3, true},
     Architecture{"FalconH1ForCausalLM", "Falcon-H1", "mamba2 + full_attention", &make_falcon_h1, true},
-    Architecture{"FalconMambaForCausalLM", "Falcon Mamba", "mamba1", &make_falcon_mamba, true},
-    Architecture{"Gemma3ForCausalLM", "Gemma 3", "sliding_window + full_attention", &make_gemma3, true},
+    Architecture{"FalconMambaForCausalLM", "Falcon Mamba", "mamba1", &make_falcon_mamba, true, true},
+    Architecture{"Gemma3ForCausalLM", "Gemma 3", "sliding_window + full_attention", &make_gemma3, true, true},
     Architecture{"GptOssForCausalLM", "gpt-oss", "sliding_window + full_attention", &make_gpt_oss, true},
     Architecture{"GraniteMoeHybridForCausalLM", "Granite 4", "mamba2 + full_attention", &make_granite_moe_hybrid, true},
     Architecture{"JambaForCausalLM", "Jamba", "mamba1 + full_attention", &make_jamba, true},
     Architecture{"KimiLinearForCausalLM", "Kimi Linear", "kda_attention + mla", &make_kimi_linear, true},
-    Architecture{"Lfm2ForCausalLM", "LFM2", "short_conv + full_attention", &make_lfm2, true},
-    Architecture{"Lfm2MoeForCausalLM", "LFM2 MoE", "short_conv + full_attention", &make_lfm2_moe, true},
-    Architecture{"Lfm3ForCausalLM", "LFM3", "short_conv + full_attention + sliding_window", &make_lfm3, true},
+    Architecture{"Lfm2ForCausalLM", "LFM2", "short_conv + full_attention", &make_lfm2, true, true},
+    Architecture{"Lfm2MoeForCausalLM", "LFM2 MoE", "short_conv + full_attention", &make_lfm2_moe, true, true},
+    Architecture{"Lfm3ForCausalLM", "LFM3", "short_conv + full_attention + sliding_window", &make_lfm3, true, true},
     Architecture{"LlamaForCausalLM", "Llama", "full_attention", &make_llama, true},
     Architecture{"Mamba2ForCausalLM", "Mamba-2", "mamba2", &make_mamba2, true},
-    Architecture{"MambaForCausalLM", "Mamba", "mamba1", &make_mamba, true},
+    Architecture{"MambaForCausalLM", "Mamba", "mamba1", &make_mamba, true, true},
     Architecture{"MiniMaxForCausalLM", "MiniMax", "linear_attention + full_attention", &make_minimax, true},
     Architecture{"MistralForCausalLM", "Mistral", "full_attention + sliding_window", &make_mistral, true},
     Architecture{"NemotronHForCausalLM", "Nemotron-H, Nemotron 3", "mamba2 + full_attention", &make_nemotron_h, true},
@@ -42,11 +42,25 @@ constexpr std::array kArchitectures = {
     Architecture{"Qwen3ForCausalLM", "Qwen3", "full_attention", &make_qwen3, true},
     Architecture{"Qwen3NextForCausalLM", "Qwen3-Next", "gdn_attention + full_attention", &make_qwen3_next, true},
     Architecture{"RecurrentGemmaForCausalLM", "RecurrentGemma (Griffin)", "rg_lru + sliding_window",
-                 &make_recurrent_gemma, true},
-    Architecture{"Zamba2ForCausalLM", "Zamba2", "mamba2 + full_attention", &make_zamba2, true},
-    Architecture{"ZambaForCausalLM", "Zamba", "mamba1 + full_attention", &make_zamba, true},
+                 &make_recurrent_gemma, true, true},
+    Architecture{"Zamba2ForCausalLM", "Zamba2", "mamba2 + full_attention", &make_zamba2, true, true},
+    Architecture{"ZambaForCausalLM", "Zamba", "mamba1 + full_attention", &make_zamba, true, true},
     Architecture{"ZayaForCausalLM", "ZAYA1", "full_attention + sliding_window + short_conv", &make_zaya, true},
 };
+
+/// The entry that the config's first name asks for; null for an unknown one.
+const Architecture* find_architecture(const ConfigReader& reader) {
+  const std::vector<std::string> names = reader.strings("architectures");
+  for (const Architecture& architecture : kArchitectures) {
+    if (!names.empty() && architecture.hf_name == names.front()) return &architecture;
+  }
+  return nullptr;
+}
+
+ModelConfig read_config(const ConfigReader& reader, const std::string& folder) {
+  const Architecture* architecture = find_architecture(reader);
+  return read_model_config(reader, folder, architecture != nullptr && architecture->tie_word_embeddings);
+}
 
 std::string config_path(const std::string& folder) { return (std::filesystem::path(folder) / "config.json").string(); }
 
@@ -55,19 +69,20 @@ std::string config_path(const std::string& folder) { return (std::filesystem::pa
 std::span<const Architecture> architectures() { return kArchitectures; }
 
 ModelConfig peek_model_config(const std::string& folder) {
-  return read_model_config(ConfigReader::from_file(config_path(folder)), folder);
+  return read_config(ConfigReader::from_file(config_path(folder)), folder);
 }
 
 std::unique_ptr<Model> make_model(const std::string& folder, const LayerContext& context) {
   const ConfigReader reader = ConfigReader::from_file(config_path(folder));
-  ModelConfig config = read_model_config(reader, folder);
-  std::string known;
+  ModelConfig config = read_config(reader, folder);
+  const Architecture* known = find_architecture(reader);
+  if (known != nullptr) return known->make(reader, std::move(config), context);
+  std::string names;
   for (const Architecture& architecture : kArchitectures) {
-    if (architecture.hf_name == config.architecture) return architecture.make(reader, std::move(config), context);
-    known += (known.empty() ? "" : ", ") + std::string(architecture.hf_name);
+    names += (names.empty() ? "" : ", ") + std::string(architecture.hf_name);
   }
   reader.fail("architectures",
-              "names '" + config.architecture + "', which this version does not know. Known architectures: " + known);
+              "names '" + config.architecture + "', which this version does not know. Known architectures: " + names);
 }
 
 }  // namespace krait

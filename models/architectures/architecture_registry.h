@@ -16,6 +16,8 @@ struct Architecture {
   std::string_view kinds;    ///< the layer kinds that it may have, for example "mamba2 + full_attention"
   std::unique_ptr<Model> (*make)(const ConfigReader& reader, ModelConfig config, const LayerContext& context);
   bool verified = true;  ///< a reference implementation certifies the numbers
+  /// What a config without `tie_word_embeddings` means in transformers.
+  bool tie_word_embeddings = false;
 };
 
 /// Every architecture of this version, in alphabetical order.

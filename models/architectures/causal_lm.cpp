@@ -9,10 +9,17 @@ CausalLm::CausalLm(ModelConfig config, Frame frame, std::vector<std::unique_ptr<
                    const LayerContext& context)
     : Model(std::move(config)),
       frame_(std::move(frame)),
+      parallel_(context.parallel),
       layers_(std::move(layers)),
       final_norm_(frame_.final_norm, this->config().hidden_size, frame_.norm_eps, frame_.norm_weight),
-      lm_head_({{this->config().tie_word_embeddings ? frame_.embedding : frame_.lm_head, this->config().vocab_size}},
-               this->config().hidden_size, context.parallel, {}) {}
+      lm_head_(make_lm_head(frame_.embedding)) {}
+
+Linear CausalLm::make_lm_head(const std::string& embedding) const {
+  return {{{config().tie_word_embeddings ? embedding : frame_.lm_head, config().vocab_size}},
+          config().hidden_size,
+          parallel_,
+          {}};
+}
 
 std::vector<AttentionLayerBase*> CausalLm::attention_layers() {
   std::vector<AttentionLayerBase*> all;
@@ -24,6 +31,10 @@ std::vector<AttentionLayerBase*> CausalLm::attention_layers() {
 }
 
 void CausalLm::load_weights(WeightLoader& loader, Platform& platform, int max_positions) {
+  if (!frame_.old_embedding.empty() && loader.has(frame_.old_embedding + ".weight")) {
+    frame_.embedding = frame_.old_embedding;
+    lm_head_ = make_lm_head(frame_.embedding);
+  }
   embedding_ = loader.raw(frame_.embedding + ".weight", {config().vocab_size, config().hidden_size});
   RopeTables ropes(platform, max_positions);
   for (const auto& layer : layers_) layer->load(loader, ropes);

@@ -16,7 +16,8 @@ namespace krait {
 class CausalLm final : public Model {
  public:
   struct Frame {
-    std::string embedding;  ///< tensor prefix of `.weight`
+    std::string embedding;        ///< tensor prefix of `.weight`
+    std::string old_embedding{};  ///< an older spelling of it, read where a file has that one; empty: none
     std::string final_norm;
     std::string lm_head;  ///< not read when the embeddings are tied
     float norm_eps = 1e-6F;
@@ -39,7 +40,10 @@ class CausalLm final : public Model {
   void compute_logits(ForwardContext& context, const TensorView& hidden, const TensorView& logits) override;
 
  private:
+  [[nodiscard]] Linear make_lm_head(const std::string& embedding) const;
+
   Frame frame_;
+  ParallelContext parallel_;
   std::vector<std::unique_ptr<DecoderLayer>> layers_;
   Tensor embedding_;
   RmsNorm final_norm_;

@@ -52,6 +52,7 @@ std::unique_ptr<Model> make_mamba2(const ConfigReader& reader, ModelConfig confi
     layers.push_back(std::make_unique<Mamba2Layer>("backbone.layers." + std::to_string(i), mamba, context));
   }
   CausalLm::Frame frame{.embedding = "backbone.embeddings",
+                        .old_embedding = "backbone.embedding",
                         .final_norm = "backbone.norm_f",
                         .lm_head = "lm_head",
                         .norm_eps = mamba.norm_eps};
