@@ -24,8 +24,8 @@ struct RouterOptions {
   /// only the `top_groups` best groups stay eligible (DeepSeek-V3, 2024, sec. 2.1.2).
   int groups = 1;
   int top_groups = 1;
-  bool renormalize = false;
-  float renormalize_eps = 0.0F;  ///< weights are divided by their sum plus this
+  bool renormalize = false;      ///< changes nothing for kTopKThenSoftmax, whose weights have the sum 1
+  float renormalize_eps = 0.0F;  ///< renormalised weights are divided by their sum plus this
   float weight_scale = 1.0F;     ///< multiplies every weight, after renormalising
 };
 

@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/cpu_operations.h"
 #include "kernels/cpu/cpu_weight.h"
+#include "tests/kernels/activation_support.h"
 #include "tests/kernels/scenarios.h"
 
 namespace krait::cpu {
@@ -110,6 +111,42 @@ TEST_CASE("The bf16 dot product is close to the exact product and does not depen
       test::Matrix alone(1, n);
       machine.ops.linear({&weight, one.view(), alone.view(), {}});
       REQUIRE(test::same_bits(alone, y.slice(r, r + 1)));
+    }
+  }
+}
+
+TEST_CASE("The bf16 dot product has the same activations as the other products") {
+  if (!detect_cpu_features().avx2) return;
+  TableMachine machine(*simde_avx512_kernels(), true);
+  std::uint32_t seed = 40;
+  for (const Activation activation : test::activations()) {
+    for (const bool gated : {false, true}) {
+      test::Random random(++seed);
+      const int n = random.integer(1, 60), k = random.integer(1, 70), rows = random.integer(1, 20);
+      CAPTURE(static_cast<int>(activation), gated, n, k, rows);
+      std::vector<std::vector<std::byte>> data;
+      WeightSource source;
+      for (int i = 0; i < (gated ? 2 : 1); ++i) {
+        data.push_back(test::encode(random.matrix(n, k).data, DType::kBFloat16));
+        source.parts.emplace_back(data.back().data(), DType::kBFloat16, Shape{n, k});
+      }
+      const auto pack = [&](bool gate_up) {
+        return machine.bench().pack(source, {.compute_dtype = DType::kBFloat16, .gate_up = gate_up});
+      };
+      const PackedWeight plain = pack(false), weight = pack(gated);
+      const test::Matrix x = random.matrix(rows, k);
+      test::Matrix sums(rows, gated ? 2 * n : n), y(rows, n);
+      machine.ops.linear({&plain, x.view(), sums.view(), {}});
+      machine.ops.linear(
+          {&weight, x.view(), y.view(), {.activation = activation, .gated = gated, .gate_scale = 1.0F, .scale = 0.5F}});
+      std::vector<double> expected;
+      for (int r = 0; r < rows; ++r) {
+        for (int c = 0; c < n; ++c) {
+          const double act = test::exact_activation(activation, static_cast<double>(sums.at(r, c)));
+          expected.push_back(0.5 * act * (gated ? static_cast<double>(sums.at(r, n + c)) : 1.0));
+        }
+      }
+      CHECK(test::worst_error(y.data, expected) < 1e-6);
     }
   }
 }

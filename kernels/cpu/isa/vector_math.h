@@ -137,11 +137,14 @@ struct Math {
   /// order, because exp would magnify it.
   static F gelu_tanh(F x) {
     const F bounded = V::min(V::max(x, V::set1(-12.0F)), V::set1(12.0F));
-    const F linear = V::set1(-1.59576912160573071176F);
-    const F cubic = V::set1(-7.1354816272600247e-2F);
+    // 2 sqrt(2 / pi) and 0.044715 times that, as float32 and what that lacks.
+    const F linear = V::set1(-1.5957691669464111F);
+    const F cubic = V::set1(-7.135481387376785e-2F);
     const F square = V::mul(bounded, bounded);
+    F lacks = V::fma(V::set1(-2.3988324e-9F), square, V::set1(4.534068e-8F));
+    lacks = V::fma(cubic, V::fma(bounded, bounded, V::neg(square)), lacks);
     const F factor = V::fma(cubic, square, linear);
-    const F factor_lost = V::fma(cubic, square, V::sub(linear, factor));
+    const F factor_lost = V::add(V::fma(cubic, square, V::sub(linear, factor)), lacks);
     const F exponent = V::mul(bounded, factor);
     const F lost = V::fma(bounded, factor_lost, V::fma(bounded, factor, V::neg(exponent)));
     const F e = exp(exponent);
