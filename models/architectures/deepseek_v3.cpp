@@ -129,6 +129,11 @@ std::unique_ptr<Model> make_deepseek_v3(const ConfigReader& reader, ModelConfig 
                         .final_norm = "model.norm",
                         .lm_head = "lm_head",
                         .norm_eps = builder.norm_eps()};
+  // Released checkpoints keep the layers that predict further tokens behind the last one.
+  const std::int64_t predicting = reader.integer_or("num_nextn_predict_layers", 0, 0, 1000);
+  for (std::int64_t i = 0; i < predicting; ++i) {
+    frame.ignored.push_back("model.layers." + std::to_string(config.num_layers + i) + ".*");
+  }
   return std::make_unique<CausalLm>(std::move(config), std::move(frame), std::move(layers), context);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "kernels/platform.h"
@@ -47,7 +48,16 @@ WeightLoader::WeightLoader(const Checkpoint& checkpoint, Platform& platform, DTy
 
 bool WeightLoader::has(const std::string& name) const { return checkpoint_.has(name); }
 
-void WeightLoader::ignore(const std::string& name) { ignored_.insert(name); }
+void WeightLoader::ignore(const std::string& name) {
+  if (!name.ends_with(".*")) {
+    ignored_.insert(name);
+    return;
+  }
+  const std::string_view prefix = std::string_view(name).substr(0, name.size() - 1);
+  for (std::string& known : checkpoint_.names()) {
+    if (known.starts_with(prefix)) ignored_.insert(std::move(known));
+  }
+}
 
 // The shape is compared before the view is made: a view of misaligned data costs a copy.
 TensorView WeightLoader::take(const std::string& name, const Shape& shape) {

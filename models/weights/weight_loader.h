@@ -53,7 +53,8 @@ class WeightLoader {
   /// rank's share of it.
   PackedWeight linear(const std::vector<MatrixSource>& parts, std::int64_t in_features,
                       const LinearOptions& options = {});
-  /// Marks a tensor as known and not needed (buffers that follow from a formula).
+  /// Marks a tensor as known and not needed (buffers that follow from a formula); "vision.*" all tensors whose names
+  /// begin with "vision.".
   void ignore(const std::string& name);
   [[nodiscard]] bool has(const std::string& name) const;
 

@@ -251,6 +251,16 @@ TEST_CASE("a tensor that is used twice counts once") {
   CHECK(progress == std::vector<std::size_t>{16, 16});
 }
 
+TEST_CASE("all tensors below a name can be left alone") {
+  Builder builder;
+  builder.add_counted("mtp.0.norm", {2}).add_counted("mtp.norm", {1}).add_counted("mtp", {1}).add_counted("mtpx", {1});
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  loader.ignore("mtp.*");
+  CHECK(finish_error(loader).find("2 unexpected: mtp, mtpx") != std::string::npos);
+}
+
 TEST_CASE("finish lists all that is missing, misshapen and unexpected") {
   Builder builder;
   builder.add_counted("wide", {3, 4}).add_counted("w", {2, 2}).add_counted("stray", {1}).add_counted("buffer", {1});
