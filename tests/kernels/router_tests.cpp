@@ -150,6 +150,12 @@ TEST_CASE("Of equal scores the lower expert is chosen; of equal groups the lower
   const Matrix equal(1, 6, 0.5F);
   RouterOptions options{.top_k = 2, .scoring = RouterScoring::kTopKThenSoftmax};
   CHECK(probe.weights(machine.ops(), equal.view(), options).data == std::vector<float>{0.5F, 0.5F, 0, 0, 0, 0});
+  Matrix last_best = equal;
+  last_best.at(0, 5) = 0.75F;
+  const Matrix chosen = probe.weights(machine.ops(), last_best.view(), options);
+  CHECK(chosen.at(0, 0) > 0.0F);
+  CHECK(chosen.at(0, 1) == 0.0F);
+  CHECK(chosen.at(0, 5) > 0.5F);
   options.groups = 3;
   options.top_groups = 1;
   CHECK(probe.weights(machine.ops(), equal.view(), options).data == std::vector<float>{0.5F, 0.5F, 0, 0, 0, 0});
