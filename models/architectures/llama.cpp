@@ -1,94 +1,95 @@
-#include <cmath>
+#include <span>
 
+#include "models/architectures/attention_config_reader.h"
 #include "models/architectures/causal_lm.h"
 #include "models/architectures/families.h"
+#include "models/architectures/layer_types_reader.h"
+#include "models/architectures/pre_norm_block.h"
 #include "models/layers/attention.h"
 #include "models/layers/mlp.h"
-#include "models/layers/rope_tables.h"
 
 namespace krait {
 namespace {
 
-struct LlamaConfig {
-  AttentionConfig attention;
-  std::int64_t intermediate_size = 0;
-  bool mlp_bias = false;
-  float norm_eps = 1e-6F;
-};
-
-/// h += attention(norm(h)); h += mlp(norm(h)).
-class LlamaLayer final : public DecoderLayer {
- public:
-  LlamaLayer(const std::string& prefix, const LlamaConfig& config, const LayerContext& context)
-      : input_norm_(prefix + ".input_layernorm", config.attention.hidden_size, config.norm_eps),
-        attention_(prefix + ".self_attn", config.attention, context),
-        post_norm_(prefix + ".post_attention_layernorm", config.attention.hidden_size, config.norm_eps),
-        mlp_({.gate_up = {prefix + ".mlp.gate_proj", prefix + ".mlp.up_proj"}, .down = prefix + ".mlp.down_proj"},
-             config.attention.hidden_size, config.intermediate_size, {.bias = config.mlp_bias}, context) {}
-
-  [[nodiscard]] std::vector<AttentionLayerBase*> attention_layers() override { return {&attention_}; }
-
-  void load(WeightLoader& loader, RopeTables& ropes) override {
-    input_norm_.load(loader);
-    attention_.load(loader, ropes.get(attention_.rope()));
-    post_norm_.load(loader);
-    mlp_.load(loader);
+/// What llama and its closest relatives have in common: attention and SwiGLU in every layer. Their attention differs.
+std::unique_ptr<Model> make_llama_like(const ConfigReader& reader, ModelConfig config,
+                                       std::span<const AttentionConfig> attention, const LayerContext& context) {
+  reader.require_value("hidden_act", "silu");
+  const int hidden = config.hidden_size;
+  const std::int64_t width = reader.integer("intermediate_size");
+  const GatedMlp::Options mlp{.bias = reader.boolean_or("mlp_bias", false)};
+  const auto eps = static_cast<float>(reader.number_or("rms_norm_eps", 1e-6));
+  std::vector<std::unique_ptr<DecoderLayer>> layers;
+  for (const AttentionConfig& layer : attention) {
+    const std::string prefix = "model.layers." + std::to_string(layers.size());
+    const GatedMlp::Names names{.gate_up = {prefix + ".mlp.gate_proj", prefix + ".mlp.up_proj"},
+                                .down = prefix + ".mlp.down_proj"};
+    layers.push_back(std::make_unique<PreNormBlock>(
+        PreNormBlock::Half{.norm = {prefix + ".input_layernorm", hidden, eps},
+                           .sublayer = make_sublayer<Attention>(prefix + ".self_attn", layer, context)},
+        PreNormBlock::Half{.norm = {prefix + ".post_attention_layernorm", hidden, eps},
+                           .sublayer = make_sublayer<GatedMlp>(names, hidden, width, mlp, context)}));
   }
+  CausalLm::Frame frame{
+      .embedding = "model.embed_tokens", .final_norm = "model.norm", .lm_head = "lm_head", .norm_eps = eps};
+  return std::make_unique<CausalLm>(std::move(config), std::move(frame), std::move(layers), context);
+}
 
-  void forward(ForwardContext& context, const ResidualStream& stream) override {
-    const Workspace::Scope scope(context.workspace);
-    const TensorView& hidden = stream.hidden;
-    const TensorView normed = context.workspace.matrix(hidden.rows(), hidden.columns());
-    input_norm_.forward(context.ops, hidden, normed);
-    attention_.forward(context, normed, {.into = hidden});
-    post_norm_.forward(context.ops, hidden, normed);
-    mlp_.forward(context, normed, {.into = hidden});
+std::vector<AttentionConfig> every_layer(const ModelConfig& config, const AttentionConfig& attention) {
+  return std::vector<AttentionConfig>(static_cast<std::size_t>(config.num_layers), attention);
+}
+
+/// `sliding_window` counts only with `use_sliding_window`, and then from layer `max_window_layers` on unless
+/// `layer_types` says otherwise.
+std::vector<AttentionConfig> qwen3_layers(const ConfigReader& reader, const ModelConfig& config,
+                                          const AttentionConfig& attention) {
+  std::vector<AttentionConfig> layers = every_layer(config, attention);
+  const bool windows = reader.boolean_or("use_sliding_window", false) && !reader.is_null("sliding_window");
+  const auto window = windows ? static_cast<int>(reader.integer_or("sliding_window", 4096, 1)) : 0;
+  std::vector<std::string> types;
+  if (reader.has("layer_types")) {
+    types = read_layer_types(reader, "layer_types", config.num_layers, {"full_attention", "sliding_attention"});
   }
-
- private:
-  RmsNorm input_norm_;
-  Attention attention_;
-  RmsNorm post_norm_;
-  GatedMlp mlp_;
-};
-
-LlamaConfig read_llama_config(const ConfigReader& reader, const ModelConfig& config) {
-  LlamaConfig llama;
-  AttentionConfig& attention = llama.attention;
-  attention.hidden_size = config.hidden_size;
-  attention.heads = static_cast<int>(reader.integer("num_attention_heads"));
-  attention.kv_heads = static_cast<int>(reader.integer_or("num_key_value_heads", attention.heads, 1));
-  attention.head_dim = static_cast<int>(reader.integer_or("head_dim", config.hidden_size / attention.heads, 1));
-  attention.scale = 1.0F / std::sqrt(static_cast<float>(attention.head_dim));
-  attention.bias = reader.boolean_or("attention_bias", false);
-  attention.output_bias = attention.bias;
-  attention.rope = read_rope_config(reader, attention.head_dim);
-  llama.intermediate_size = reader.integer("intermediate_size");
-  llama.mlp_bias = reader.boolean_or("mlp_bias", false);
-  llama.norm_eps = static_cast<float>(reader.number_or("rms_norm_eps", 1e-6));
-  return llama;
+  const std::int64_t first = reader.integer_or("max_window_layers", 28);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const bool sliding =
+        types.empty() ? windows && static_cast<std::int64_t>(i) >= first : types[i] != "full_attention";
+    if (sliding && !windows) {
+      reader.fail("layer_types",
+                  "has a sliding_attention layer, but `use_sliding_window` is false or there is no "
+                  "`sliding_window`");
+    }
+    if (sliding) layers[i].sliding_window = window;
+  }
+  return layers;
 }
 
 }  // namespace
 
 std::unique_ptr<Model> make_llama(const ConfigReader& reader, ModelConfig config, const LayerContext& context) {
-  reader.require_value("hidden_act", "silu");
-  const LlamaConfig llama = read_llama_config(reader, config);
-  std::vector<std::unique_ptr<DecoderLayer>> layers;
-  for (int i = 0; i < config.num_layers; ++i) {
-    layers.push_back(std::make_unique<LlamaLayer>("model.layers." + std::to_string(i), llama, context));
+  AttentionConfig attention = read_attention_config(reader, config.hidden_size);
+  attention.rope = read_rope_config(reader, attention.head_dim);
+  const auto layers = every_layer(config, attention);
+  return make_llama_like(reader, std::move(config), layers, context);
+}
+
+std::unique_ptr<Model> make_mistral(const ConfigReader& reader, ModelConfig config, const LayerContext& context) {
+  AttentionConfig attention = read_attention_config(reader, config.hidden_size, {.kv_heads = 8});
+  attention.rope = read_rope_config(reader, attention.head_dim);
+  if (!reader.is_null("sliding_window")) {
+    attention.sliding_window = static_cast<int>(reader.integer_or("sliding_window", 4096, 1));
   }
-  CausalLm::Frame frame{
-      .embedding = "model.embed_tokens", .final_norm = "model.norm", .lm_head = "lm_head", .norm_eps = llama.norm_eps};
-  return std::make_unique<CausalLm>(std::move(config), std::move(frame), std::move(layers), context);
+  const auto layers = every_layer(config, attention);
+  return make_llama_like(reader, std::move(config), layers, context);
 }
 
-std::unique_ptr<Model> make_mistral(const ConfigReader& reader, ModelConfig config, const LayerContext& /*context*/) {
-  reader.fail("architectures", "names '" + config.architecture + "', which is not built yet");
-}
-
-std::unique_ptr<Model> make_qwen3(const ConfigReader& reader, ModelConfig config, const LayerContext& /*context*/) {
-  reader.fail("architectures", "names '" + config.architecture + "', which is not built yet");
+std::unique_ptr<Model> make_qwen3(const ConfigReader& reader, ModelConfig config, const LayerContext& context) {
+  AttentionConfig attention = read_attention_config(reader, config.hidden_size, {.head_dim = 128});
+  attention.rope = read_rope_config(reader, attention.head_dim);
+  attention.qk_norm = QkNorm::kPerHead;
+  attention.qk_norm_eps = static_cast<float>(reader.number_or("rms_norm_eps", 1e-6));
+  const auto layers = qwen3_layers(reader, config, attention);
+  return make_llama_like(reader, std::move(config), layers, context);
 }
 
 }  // namespace krait

@@ -84,6 +84,11 @@ ConfigReader ConfigReader::from_text(const std::string& text, const std::string&
 
 bool ConfigReader::has(std::string_view key) const { return !json_->get(key).is_null(); }
 
+bool ConfigReader::is_null(std::string_view key) const {
+  const auto value = json_->object.find(key);
+  return value != json_->object.end() && value->is_null();
+}
+
 std::int64_t ConfigReader::integer(std::string_view key, std::int64_t minimum, std::int64_t maximum) const {
   const json& value = json_->get(key);
   const auto number = parse_integer(value, minimum, maximum);

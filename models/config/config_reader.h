@@ -20,6 +20,8 @@ class ConfigReader {
 
   [[nodiscard]] const std::string& file() const { return file_; }
   [[nodiscard]] bool has(std::string_view key) const;
+  /// Written as null: "none", where a family's default for an absent key is something.
+  [[nodiscard]] bool is_null(std::string_view key) const;
 
   /// What `integer` accepts at most unless told otherwise: every value then fits an `int`.
   static constexpr std::int64_t kMaximumInteger = std::numeric_limits<std::int32_t>::max();
