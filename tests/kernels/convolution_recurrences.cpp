@@ -83,6 +83,7 @@ struct DepthwiseConvolution final : Convolution {
 
 struct GroupedConvolution final : Convolution {
   int groups, width;
+  bool in_bfloat16;             ///< products of bfloat16
   std::vector<Matrix> weights;  ///< [groups * taps], each [width out, width in]
   std::vector<PackedWeight> packed;
 
@@ -90,15 +91,19 @@ struct GroupedConvolution final : Convolution {
   GroupedConvolution(Random& random, int groups_in)
       : Convolution(random, random.integer(1, 4), groups_in * random.integer(1, 40)),
         groups(groups_in),
-        width(channels / groups) {
+        width(channels / groups),
+        in_bfloat16(random.integer(0, 2) == 0) {
+    const PackScheme scheme{.compute_dtype = in_bfloat16 ? DType::kBFloat16 : DType::kFloat32};
     ThreadPool pool(1);
     for (int i = 0; i < groups * kernel; ++i) {
       weights.push_back(random.matrix(width, width));
-      packed.push_back(cpu::pack_weight({{weights.back().view()}, {}}, {}, {}, false, pool));
+      for (float& x : weights.back().data) x = multiplied(x);
+      packed.push_back(cpu::pack_weight({{weights.back().view()}, {}}, scheme, {}, false, pool));
     }
   }
+  [[nodiscard]] float multiplied(float x) const { return in_bfloat16 ? round_to(x, DType::kBFloat16) : x; }
   [[nodiscard]] std::string label() const override {
-    return "grouped convolution, " + std::to_string(groups) + " groups" + sizes();
+    return "grouped convolution, " + std::to_string(groups) + " groups" + sizes() + (in_bfloat16 ? ", bfloat16" : "");
   }
   using Recurrence::run;
   void run(Operations& ops, const Tokens& in, const SequenceBatch& batch, const StateCacheView& state,
@@ -122,8 +127,9 @@ struct GroupedConvolution final : Convolution {
         for (int k = 0; k < kernel; ++k) {
           const Matrix& weight = weights[static_cast<std::size_t>(group * kernel + k)];
           for (int i = 0; i < width; ++i) {
-            sum += static_cast<double>(weight.at(c % width, i)) *
-                   seen(in, t - (kernel - 1) + k, t, group * width + i, dtype);
+            const double x = seen(in, t - (kernel - 1) + k, t, group * width + i, dtype);
+            sum +=
+                static_cast<double>(weight.at(c % width, i)) * static_cast<double>(multiplied(static_cast<float>(x)));
           }
         }
         result.out.push_back(sum);
