@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "models/backends/mamba1/mamba1_recurrent_backend.h"
 #include "models/backends/mamba2/mamba2_recurrent_backend.h"
 #include "models/backends/mamba_registry.h"
 
@@ -19,9 +20,12 @@ struct BuiltinType {
 };
 
 constexpr BuiltinType kBuiltinTypes[] = {
-    {mamba_types::kMamba1, nullptr},       {mamba_types::kMamba2, &make_mamba2_recurrent_backend},
-    {mamba_types::kShortConv, nullptr},    {mamba_types::kLinearAttention, nullptr},
-    {mamba_types::kGdnAttention, nullptr}, {mamba_types::kKdaAttention, nullptr},
+    {mamba_types::kMamba1, &make_mamba1_recurrent_backend},
+    {mamba_types::kMamba2, &make_mamba2_recurrent_backend},
+    {mamba_types::kShortConv, nullptr},
+    {mamba_types::kLinearAttention, nullptr},
+    {mamba_types::kGdnAttention, nullptr},
+    {mamba_types::kKdaAttention, nullptr},
 };
 
 void expect_new(const Status& status) {
