@@ -1,8 +1,8 @@
 #include <cmath>
-#include <optional>
 
 #include "models/architectures/causal_lm.h"
 #include "models/architectures/families.h"
+#include "models/architectures/layer_types_reader.h"
 #include "models/architectures/mamba1_config_reader.h"
 #include "models/config/activation_config.h"
 #include "models/layers/attention.h"
@@ -138,7 +138,7 @@ AttentionConfig attention_config(const ConfigReader& reader, int hidden_size) {
                                              ", but the shared block reads hidden state and embedding, " +
                                              std::to_string(2 * hidden_size) + " together");
   }
-  attention.heads = static_cast<int>(reader.integer_or("num_attention_heads", 16, 1));
+  attention.heads = static_cast<int>(reader.integer("num_attention_heads"));
   attention.kv_heads = static_cast<int>(reader.integer_or("num_key_value_heads", attention.heads, 1));
   attention.head_dim =
       static_cast<int>(reader.integer_or("attention_head_dim", attention.input_size / attention.heads, 1));
@@ -171,15 +171,8 @@ std::vector<bool> read_layer_kinds(const ConfigReader& reader, int num_layers) {
     for (int i = 0; i < num_layers; ++i) is_hybrid.push_back(i < 3 ? i == 2 : (i - 3) % period == offset);
     return is_hybrid;
   }
-  for (const std::string& kind : reader.strings(kKey)) {
-    if (kind != "mamba" && kind != "linear_attention" && kind != "hybrid") {
-      reader.fail(kKey, "has the layer kind '" + kind + "'. Valid kinds: mamba (or linear_attention), hybrid");
-    }
+  for (const std::string& kind : read_layer_types(reader, kKey, num_layers, {"mamba", "linear_attention", "hybrid"})) {
     is_hybrid.push_back(kind == "hybrid");
-  }
-  if (static_cast<int>(is_hybrid.size()) != num_layers) {
-    reader.fail(kKey, "has " + std::to_string(is_hybrid.size()) + " entries, but `num_hidden_layers` is " +
-                          std::to_string(num_layers));
   }
   return is_hybrid;
 }

@@ -6,6 +6,7 @@
 #include "models/backends/mamba1/mamba1_recurrent_backend.h"
 #include "models/backends/mamba2/mamba2_recurrent_backend.h"
 #include "models/backends/mamba_registry.h"
+#include "models/backends/rg_lru/rg_lru_recurrent_backend.h"
 
 namespace krait {
 namespace {
@@ -26,6 +27,7 @@ constexpr BuiltinType kBuiltinTypes[] = {
     {mamba_types::kLinearAttention, nullptr},
     {mamba_types::kGdnAttention, nullptr},
     {mamba_types::kKdaAttention, nullptr},
+    {mamba_types::kRgLru, &make_rg_lru_recurrent_backend},
 };
 
 void expect_new(const Status& status) {
