@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/model_summary.h"
 #include "kernels/dtype.h"
 #include "models/backends/mamba_config.h"
 
@@ -48,32 +49,6 @@ struct LoadOptions {
   std::function<void(ModelRunner&)> configure_runner;
 };
 
-/// Layers of one kind that were given the same backend, for summaries.
-struct LayerKindSummary {
-  std::string kind;     ///< "mamba2", "full_attention", …
-  std::string backend;  ///< "mamba2", "paged_attention", …
-  int layers = 0;
-};
-
-/// What `krait info` and the start-up summary print.
-struct ModelSummary {
-  std::string name;  ///< last component of the path
-  std::string path;
-  std::string architecture;
-  std::string platform;
-  DType compute_dtype = DType::kFloat32;
-  std::int64_t parameters = 0;
-  std::size_t weight_bytes = 0;  ///< packed
-  int num_layers = 0;
-  std::vector<LayerKindSummary> layer_kinds;
-  std::size_t state_bytes_per_request = 0;
-  std::size_t kv_bytes_per_token = 0;
-  std::size_t cache_budget_bytes = 0;
-  int vocab_size = 0;
-  int max_model_len = 0;
-  std::vector<std::int32_t> eos_token_ids;
-};
-
 /// A loaded model and its running engine.
 class ServingModel {
  public:
@@ -93,7 +68,8 @@ class ServingModel {
   ModelSummary summary_;
 };
 
-/// The plan of a model from its config.json alone, without weights (`krait info`). Throws StartupError.
+/// What a model is made of and what it will cost, without loading it (`krait info`): from config.json and, where the
+/// folder has weights, their headers. Throws StartupError.
 ModelSummary plan_model(const LoadOptions& options);
 
 }  // namespace krait

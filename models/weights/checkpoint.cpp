@@ -91,6 +91,8 @@ TensorView Checkpoint::tensor(const std::string& name) const {
 
 Shape Checkpoint::shape(const std::string& name) const { return impl_->place(name).entry->shape; }
 
+DType Checkpoint::dtype(const std::string& name) const { return impl_->place(name).entry->dtype; }
+
 const std::string& Checkpoint::file_of(const std::string& name) const { return impl_->place(name).file->path(); }
 
 std::vector<std::string> Checkpoint::names() const {

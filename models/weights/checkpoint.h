@@ -25,8 +25,10 @@ class Checkpoint {
   [[nodiscard]] std::vector<std::string> names() const;
   [[nodiscard]] std::size_t total_bytes() const;
   [[nodiscard]] const std::string& folder() const;
-  /// The tensor's shape, and the path of the file that it is in, for messages; throw StartupError when it is not there.
+  /// The tensor's shape and dtype, and the path of the file that it is in, for messages; throw StartupError when it is
+  /// not there.
   [[nodiscard]] Shape shape(const std::string& name) const;
+  [[nodiscard]] DType dtype(const std::string& name) const;
   [[nodiscard]] const std::string& file_of(const std::string& name) const;
   /// Gives the memory behind a view of `tensor` back to the system. The view stays valid and is read from the file
   /// again when touched.

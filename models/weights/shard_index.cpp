@@ -1,5 +1,6 @@
 #include "models/weights/shard_index.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <filesystem>
@@ -109,6 +110,14 @@ ShardIndex find_shards(const std::string& folder) {
   if (is_there(root / kSingleFile)) return {.path = {}, .files = {std::string(kSingleFile)}, .tensor_files = {}};
   if (is_there(root / kIndexFile)) return read_index((root / kIndexFile).string());
   fail_without_weights(folder);
+}
+
+bool has_all_shards(const std::string& folder) {
+  const fs::path root(folder);
+  if (is_there(root / kSingleFile)) return true;
+  if (!is_there(root / kIndexFile)) return false;
+  const ShardIndex index = read_index((root / kIndexFile).string());
+  return std::all_of(index.files.begin(), index.files.end(), [&](const auto& file) { return is_there(root / file); });
 }
 
 }  // namespace krait

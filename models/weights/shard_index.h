@@ -19,4 +19,8 @@ struct ShardIndex {
 /// the folder.
 ShardIndex find_shards(const std::string& folder);
 
+/// Whether the folder has all of its weights: the single file, or the index and every shard that it names. Throws
+/// StartupError for a corrupt index.
+bool has_all_shards(const std::string& folder);
+
 }  // namespace krait

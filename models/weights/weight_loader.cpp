@@ -44,35 +44,44 @@ void split_in_halves(std::vector<TensorView>& parts) {
 }  // namespace
 
 WeightLoader::WeightLoader(const Checkpoint& checkpoint, Platform& platform, DType compute_dtype)
-    : checkpoint_(checkpoint), platform_(platform), compute_dtype_(compute_dtype) {}
+    : checkpoint_(&checkpoint), platform_(&platform), compute_dtype_(compute_dtype) {}
 
-bool WeightLoader::has(const std::string& name) const { return checkpoint_.has(name); }
+WeightLoader::WeightLoader(DType planned_dtype) : planned_dtype_(planned_dtype) {}
+
+WeightLoader::WeightLoader(const Checkpoint& checkpoint) : checkpoint_(&checkpoint) {}
+
+bool WeightLoader::has(const std::string& name) const { return checkpoint_ == nullptr || checkpoint_->has(name); }
 
 void WeightLoader::ignore(const std::string& name) {
   if (!name.ends_with(".*")) {
     ignored_.insert(name);
     return;
   }
+  if (checkpoint_ == nullptr) return;
   const std::string_view prefix = std::string_view(name).substr(0, name.size() - 1);
-  for (std::string& known : checkpoint_.names()) {
+  for (std::string& known : checkpoint_->names()) {
     if (known.starts_with(prefix)) ignored_.insert(std::move(known));
   }
 }
 
 // The shape is compared before the view is made: a view of misaligned data costs a copy.
 TensorView WeightLoader::take(const std::string& name, const Shape& shape) {
-  if (!checkpoint_.has(name)) {
+  if (!has(name)) {
     missing_.insert(name);
     return {};
   }
-  const Shape found = checkpoint_.shape(name);
+  const Shape found = checkpoint_ == nullptr ? shape : checkpoint_->shape(name);
   if (found != shape) {
     misshapen_.emplace(name, "found " + found.to_string() + ", expected " + shape.to_string());
     return {};
   }
-  const TensorView view = checkpoint_.tensor(name);
+  if (planning()) {
+    account(name, shape, static_cast<std::size_t>(shape.elements()) * dtype_size(planned_dtype(name)));
+    return {};
+  }
+  const TensorView view = checkpoint_->tensor(name);
   require_float(name, view);
-  account(name, view);
+  account(name, view.shape, view.bytes());
   return view;
 }
 
@@ -80,29 +89,34 @@ TensorView WeightLoader::take(const std::string& name, const Shape& shape) {
 // scales.
 void WeightLoader::require_float(const std::string& name, const TensorView& view) const {
   if (is_float_weight(view.dtype)) return;
-  const std::string message = checkpoint_.file_of(name) + ": tensor `" + name + "` is " +
+  const std::string message = checkpoint_->file_of(name) + ": tensor `" + name + "` is " +
                               std::string(dtype_name(view.dtype)) + "; valid are float32, bfloat16 and float16";
   throw StartupError(Error{.code = ErrorCode::kUnsupported, .message = message, .field = name});
 }
 
 // A tensor that is used twice (tied embeddings, the matrices of a stack) counts once.
-void WeightLoader::account(const std::string& name, const TensorView& view) {
+void WeightLoader::account(const std::string& name, const Shape& shape, std::size_t bytes) {
   if (taken_.insert(name).second) {
-    bytes_taken_ += view.bytes();
-    parameters_ += view.shape.elements();
+    bytes_taken_ += bytes;
+    parameters_ += shape.elements();
   }
   if (progress_) progress_(bytes_taken_);
+}
+
+DType WeightLoader::planned_dtype(const std::string& name) const {
+  return checkpoint_ == nullptr ? planned_dtype_ : checkpoint_->dtype(name);
 }
 
 Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool transpose) {
   if (transpose && shape.rank() != 2) KRAIT_BUG("only a matrix can be transposed: " + name);
   const TensorView source = take(name, shape);
-  if (source.data == nullptr) return {};
   const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * sizeof(float);
-  Tensor tensor(platform_.allocate(bytes), DType::kFloat32, transpose ? Shape{shape[1], shape[0]} : shape);
+  if (planning()) packed_bytes_ += bytes;
+  if (source.data == nullptr) return {};
+  Tensor tensor(platform_->allocate(bytes), DType::kFloat32, transpose ? Shape{shape[1], shape[0]} : shape);
   auto* target = tensor.view().as<float>();
   transpose ? convert_to_float32_transposed(source, target) : convert_to_float32(source, target);
-  checkpoint_.discard(source);
+  checkpoint_->discard(source);
   packed_bytes_ += bytes;
   return tensor;
 }
@@ -120,9 +134,10 @@ Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int6
     complete = complete && sources.back().data != nullptr;
     columns += part.channels;
   }
-  if (!complete) return {};
   const std::size_t bytes = static_cast<std::size_t>(columns * kernel) * sizeof(float);
-  Tensor tensor(platform_.allocate(bytes), DType::kFloat32, Shape{kernel, columns});
+  if (planning()) packed_bytes_ += bytes;
+  if (!complete) return {};
+  Tensor tensor(platform_->allocate(bytes), DType::kFloat32, Shape{kernel, columns});
   std::int64_t first = 0;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const std::int64_t channels = parts[i].channels;
@@ -132,7 +147,7 @@ Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int6
       std::copy_n(rows.data() + k * channels, channels, tensor.view().row<float>(k) + first);
     }
     first += channels;
-    checkpoint_.discard(sources[i]);
+    checkpoint_->discard(sources[i]);
   }
   packed_bytes_ += bytes;
   return tensor;
@@ -140,23 +155,26 @@ Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int6
 
 Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
   const TensorView source = take(name, shape);
+  if (planning() && has(name)) {
+    packed_bytes_ += static_cast<std::size_t>(shape.elements()) * dtype_size(planned_dtype(name));
+  }
   if (source.data == nullptr) return {};
-  Tensor tensor(platform_.allocate(source.bytes()), source.dtype, shape);
+  Tensor tensor(platform_->allocate(source.bytes()), source.dtype, shape);
   std::memcpy(tensor.view().data, source.data, source.bytes());
-  checkpoint_.discard(source);
+  checkpoint_->discard(source);
   packed_bytes_ += source.bytes();
   return tensor;
 }
 
 // Of a stack only the matrix itself: its neighbours are about to be read.
 void WeightLoader::discard(const MatrixSource& part) const {
-  TensorView weight = checkpoint_.tensor(part.weight);
+  TensorView weight = checkpoint_->tensor(part.weight);
   if (part.stack_count > 0) {
     const std::size_t bytes = weight.bytes() / static_cast<std::size_t>(part.stack_count);
     weight.data = weight.as<std::byte>() + static_cast<std::size_t>(part.stack_index) * bytes;
     weight.shape = Shape{static_cast<std::int64_t>(bytes / dtype_size(weight.dtype))};
   }
-  checkpoint_.discard(weight);
+  checkpoint_->discard(weight);
 }
 
 // Both tensors are asked for even when the first is not there, so that `finish` can list every one.
@@ -180,11 +198,21 @@ PackedWeight WeightLoader::linear(const std::vector<MatrixSource>& parts, std::i
     if (part.bias.empty() != parts.front().bias.empty()) KRAIT_BUG("no bias or one a weight is needed: " + part.weight);
     complete = take_part(part, in_features, source, copies) && complete;
   }
+  if (planning()) plan_linear(parts, in_features, options.shard);
   if (!complete) return {};
   PackedWeight packed = pack(std::move(source), parts.front().weight, options);
   // The mapping's pages are given back, so that loading holds the weights once.
   for (const MatrixSource& part : parts) discard(part);
   return packed;
+}
+
+void WeightLoader::plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features, const Shard& shard) {
+  std::int64_t rows = 0;
+  for (const MatrixSource& part : parts) rows += part.out_features;
+  const auto ranks = static_cast<std::size_t>(shard.axis == Shard::Axis::kNone ? 1 : shard.size);
+  const DType dtype = has(parts.front().weight) ? planned_dtype(parts.front().weight) : planned_dtype_;
+  packed_bytes_ += static_cast<std::size_t>(rows * in_features) * dtype_size(dtype) / ranks;
+  if (!parts.front().bias.empty()) packed_bytes_ += static_cast<std::size_t>(rows) * sizeof(float);
 }
 
 // The platform knows no names: its errors get them here.
@@ -196,9 +224,9 @@ PackedWeight WeightLoader::pack(WeightSource source, const std::string& first_na
   PackedWeight packed;
   try {
     const DType compute = options.compute_dtype.value_or(compute_dtype_);
-    packed = platform_.pack(source, {.compute_dtype = compute, .gate_up = options.gate_up}, options.shard);
+    packed = platform_->pack(source, {.compute_dtype = compute, .gate_up = options.gate_up}, options.shard);
   } catch (const StartupError& error) {
-    const std::string where = checkpoint_.file_of(first_name) + ": tensor `" + first_name + "`: ";
+    const std::string where = checkpoint_->file_of(first_name) + ": tensor `" + first_name + "`: ";
     throw StartupError(Error{.code = error.error().code, .message = where + error.what(), .field = first_name});
   }
   packed_bytes_ += packed.bytes();
@@ -207,7 +235,8 @@ PackedWeight WeightLoader::pack(WeightSource source, const std::string& first_na
 
 std::vector<std::string> WeightLoader::unexpected() const {
   std::vector<std::string> names;
-  for (std::string& name : checkpoint_.names()) {
+  if (checkpoint_ == nullptr) return names;
+  for (std::string& name : checkpoint_->names()) {
     const bool known = taken_.contains(name) || ignored_.contains(name) || misshapen_.contains(name);
     if (!known) names.push_back(std::move(name));
   }
@@ -221,7 +250,7 @@ void WeightLoader::finish() {
   const std::string faults = list_names("missing", missing) + list_names("of another shape", misshapen) +
                              list_names("unexpected", unexpected());
   if (faults.empty()) return;
-  throw StartupError(checkpoint_.folder() + ": its tensors do not fit the model that config.json describes:" + faults);
+  throw StartupError(checkpoint_->folder() + ": its tensors do not fit the model that config.json describes:" + faults);
 }
 
 }  // namespace krait

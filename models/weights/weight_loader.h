@@ -37,9 +37,16 @@ struct LinearOptions {
 /// missing, what had another shape, and what nobody asked for. A tensor that is missing or misshapen gives an undefined
 /// Tensor or PackedWeight, so that the layers go on and the report is whole. A dtype other than float32, bfloat16 or
 /// float16 is a StartupError at once.
+///
+/// A loader that plans reads nothing and takes no memory: it counts what is asked for and gives only undefined Tensors
+/// and PackedWeights.
 class WeightLoader {
  public:
   WeightLoader(const Checkpoint& checkpoint, Platform& platform, DType compute_dtype);
+  /// Plans a model whose weights would have this dtype. Every tensor that is asked for counts as there.
+  explicit WeightLoader(DType planned_dtype);
+  /// Plans a model by the headers of its checkpoint, which `finish` compares with what was asked for.
+  explicit WeightLoader(const Checkpoint& checkpoint);
 
   /// A tensor of this shape as float32 in the platform's memory. `transpose` swaps the last two of a 2-d tensor.
   Tensor float32(const std::string& name, const Shape& shape, bool transpose = false);
@@ -66,24 +73,32 @@ class WeightLoader {
 
   /// Elements of the tensors taken, each name once.
   [[nodiscard]] std::int64_t parameters() const { return parameters_; }
-  /// Bytes that the taken tensors occupy on the platform.
+  /// Bytes that the taken tensors occupy on the platform; planned ones by shape and dtype, without a platform's
+  /// padding.
   [[nodiscard]] std::size_t packed_bytes() const { return packed_bytes_; }
 
  private:
-  /// Checks and counts; an undefined view (recorded for `finish`) when the tensor is missing or misshapen.
+  /// Checks and counts; an undefined view (recorded for `finish`) when the tensor is missing or misshapen, and always
+  /// when planning.
   TensorView take(const std::string& name, const Shape& shape);
+  [[nodiscard]] bool planning() const { return platform_ == nullptr; }
+  /// The dtype that a planned tensor has.
+  [[nodiscard]] DType planned_dtype(const std::string& name) const;
+  /// Counts a linear weight that is planned.
+  void plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features, const Shard& shard);
   /// The matrix and the bias of one part as `[out, in]` and `[out]`; false when one of them is missing or misshapen.
   bool take_part(const MatrixSource& part, std::int64_t in_features, WeightSource& source,
                  std::vector<std::vector<std::byte>>& copies);
   void discard(const MatrixSource& part) const;
   void require_float(const std::string& name, const TensorView& view) const;
-  void account(const std::string& name, const TensorView& view);
+  void account(const std::string& name, const Shape& shape, std::size_t bytes);
   PackedWeight pack(WeightSource source, const std::string& first_name, const LinearOptions& options);
   [[nodiscard]] std::vector<std::string> unexpected() const;
 
-  const Checkpoint& checkpoint_;
-  Platform& platform_;
-  DType compute_dtype_;
+  const Checkpoint* checkpoint_ = nullptr;  ///< null when a config alone is planned
+  Platform* platform_ = nullptr;            ///< null when planning
+  DType compute_dtype_ = DType::kFloat32;
+  DType planned_dtype_ = DType::kFloat32;
   std::set<std::string> taken_;
   std::set<std::string> ignored_;
   std::set<std::string> missing_;

@@ -96,6 +96,14 @@ void add_generate_flags(CLI::App& command, GenerateFlags& flags) {
   command.add_flag("--ignore-eos", flags.ignore_eos, "Go on after the end of the text");
 }
 
+void add_info_flags(CLI::App& command, InfoFlags& flags) {
+  command.add_option("--format", flags.format, "text or json [text]")
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"text", "json"}));
+  command.add_flag("--json", flags.json, "The same as --format json");
+  command.add_flag("--supported", flags.supported, "Print the families that this version serves, as a Markdown table");
+}
+
 /// The command line: commands, their flags, and what to call for each.
 class CommandLine {
  public:
@@ -109,8 +117,8 @@ class CommandLine {
     add("logits", "JSON lines of token ids in, logits and greedy tokens out", false,
         [](const CommandInput& input) { return run_logits(input); });
     CLI::App& info = add("info", "What a model is made of and what it will cost", false,
-                         [this](const CommandInput& input) { return run_info(input, info_json_); });
-    info.add_flag("--json", info_json_, "Print JSON");
+                         [this](const CommandInput& input) { return run_info(input, info_flags_); });
+    add_info_flags(info, info_flags_);
     app_.add_subcommand("version", "Print the version")->callback([this] {
       action_ = [] {
         std::cout << "krait " << KRAIT_VERSION << "\n";
@@ -164,7 +172,7 @@ class CommandLine {
   CLI::App app_{"Krait serves hybrid Mamba/attention language models.", "krait"};
   std::function<int()> action_;
   GenerateFlags generate_flags_;
-  bool info_json_ = false;
+  InfoFlags info_flags_;
 };
 
 }  // namespace

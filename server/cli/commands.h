@@ -30,11 +30,18 @@ struct GenerateFlags {
   bool ignore_eos = false;
 };
 
+/// The flags of `krait info`.
+struct InfoFlags {
+  std::string format = "text";  ///< or "json"
+  bool json = false;            ///< the same as the format "json"
+  bool supported = false;       ///< the families that this version serves, instead of a model
+};
+
 // Each returns the exit status of the process: 0, or 1 after it has printed what was wrong. StartupError is left to the
 // caller.
 int run_serve(const CommandInput& input);
 int run_generate(const CommandInput& input, const GenerateFlags& flags);
 int run_logits(const CommandInput& input);
-int run_info(const CommandInput& input, bool json);
+int run_info(const CommandInput& input, const InfoFlags& flags);
 
 }  // namespace krait::server

@@ -6,53 +6,123 @@
 #include "server/cli/loading.h"
 #include "server/cli/server_options.h"
 #include "server/cli/sizes.h"
+#include "server/cli/supported_families.h"
 
 namespace krait::server {
 namespace {
 
-nlohmann::json to_json(const ModelSummary& summary) {
-  nlohmann::json layers = nlohmann::json::array();
+using nlohmann::json;
+
+json layers_json(const ModelSummary& summary) {
+  json layers = json::array();
   for (const LayerKindSummary& kind : summary.layer_kinds) {
     layers.push_back({{"kind", kind.kind}, {"backend", kind.backend}, {"layers", kind.layers}});
   }
+  return layers;
+}
+
+json groups_json(const ModelSummary& summary) {
+  json groups = json::array();
+  for (const CacheGroupSummary& group : summary.cache_groups) {
+    groups.push_back({{"kind", group.kind},
+                      {"spec", group.spec},
+                      {"backend", group.backend},
+                      {"layers", group.layers},
+                      {"block_size", group.block_size},
+                      {"bytes_per_token", group.bytes_per_token},
+                      {"bytes_per_request", group.bytes_per_request}});
+  }
+  return groups;
+}
+
+json capacity_json(const CacheCapacity& capacity) {
+  return {{"requests", capacity.requests},
+          {"requests_of_max_model_len", capacity.requests_of_full_len},
+          {"tokens", capacity.tokens ? json(*capacity.tokens) : json(nullptr)}};
+}
+
+json to_json(const ModelSummary& summary) {
   return {{"name", summary.name},
           {"path", summary.path},
           {"architecture", summary.architecture},
+          {"family", summary.family},
           {"platform", summary.platform},
           {"compute_dtype", dtype_name(summary.compute_dtype)},
+          {"quantization", summary.quantization.empty() ? json(nullptr) : json(summary.quantization)},
+          {"has_weights", summary.has_weights},
           {"parameters", summary.parameters},
           {"weight_bytes", summary.weight_bytes},
           {"num_layers", summary.num_layers},
-          {"layer_kinds", std::move(layers)},
+          {"layer_kinds", layers_json(summary)},
+          {"cache_groups", groups_json(summary)},
           {"state_bytes_per_request", summary.state_bytes_per_request},
           {"kv_bytes_per_token", summary.kv_bytes_per_token},
+          {"cache_budget_bytes", summary.cache_budget_bytes},
+          {"cache_capacity", capacity_json(summary.cache_capacity)},
           {"vocab_size", summary.vocab_size},
           {"max_model_len", summary.max_model_len},
           {"eos_token_ids", summary.eos_token_ids}};
 }
 
+/// "7.24 B (7241732096)".
+std::string parameter_words(std::int64_t parameters) {
+  char text[32];
+  const auto count = static_cast<double>(parameters);
+  const bool billions = parameters >= 1'000'000'000;
+  std::snprintf(text, sizeof text, "%.2f %s", count / (billions ? 1e9 : 1e6), billions ? "B" : "M");
+  return std::string(text) + " (" + std::to_string(parameters) + ")";
+}
+
+std::string group_words(const CacheGroupSummary& group) {
+  const std::string cost = group.block_size > 0 ? "blocks of " + std::to_string(group.block_size) + " tokens, " +
+                                                      format_byte_size(group.bytes_per_token) + " a token"
+                                                : format_byte_size(group.bytes_per_request) + " a request";
+  return std::to_string(group.layers) + " × " + group.kind + " (" + group.spec + ") by " + group.backend + ": " + cost;
+}
+
+std::string capacity_words(const ModelSummary& summary) {
+  const CacheCapacity& capacity = summary.cache_capacity;
+  std::string text = std::to_string(capacity.requests_of_full_len) + " requests of " +
+                     std::to_string(summary.max_model_len) + " tokens, at most " + std::to_string(capacity.requests) +
+                     " requests";
+  if (capacity.tokens) text += ", " + std::to_string(*capacity.tokens) + " tokens of one request";
+  return text;
+}
+
 void print_text(const ModelSummary& summary) {
   const auto line = [](const char* name, const std::string& value) { std::printf("%-20s %s\n", name, value.c_str()); };
   line("model", summary.name + " (" + summary.path + ")");
+  line("family", summary.family);
   line("architecture", summary.architecture);
   line("platform", summary.platform + ", computes in " + std::string(dtype_name(summary.compute_dtype)));
   line("layers", std::to_string(summary.num_layers));
   for (const LayerKindSummary& kind : summary.layer_kinds) {
     line("", std::to_string(kind.layers) + " × " + kind.kind + " by " + kind.backend);
   }
-  line("parameters", std::to_string(summary.parameters));
-  line("weights", format_byte_size(summary.weight_bytes));
+  line("cache groups", std::to_string(summary.cache_groups.size()));
+  for (const CacheGroupSummary& group : summary.cache_groups) line("", group_words(group));
+  line("parameters", parameter_words(summary.parameters));
+  if (!summary.quantization.empty()) line("quantisation", summary.quantization);
+  line("weights", format_byte_size(summary.weight_bytes) +
+                      (summary.has_weights ? "" : " (from config.json alone: the folder has no weights)"));
   line("state per request", format_byte_size(summary.state_bytes_per_request));
   line("KV per token", format_byte_size(summary.kv_bytes_per_token));
+  line("cache budget", format_byte_size(summary.cache_budget_bytes));
+  line("", capacity_words(summary));
   line("context", std::to_string(summary.max_model_len) + " tokens");
   line("vocabulary", std::to_string(summary.vocab_size));
 }
 
 }  // namespace
 
-int run_info(const CommandInput& input, bool json) {
+int run_info(const CommandInput& input, const InfoFlags& flags) {
+  const bool json_wanted = flags.json || flags.format == "json";
+  if (flags.supported) {
+    std::cout << (json_wanted ? supported_json().dump(2) + "\n" : supported_markdown());
+    return 0;
+  }
   const ModelSummary summary = plan_model(make_load_options(input.values, resolve_model_or_throw(input)));
-  if (json)
+  if (json_wanted)
     std::cout << to_json(summary).dump(2) << "\n";
   else
     print_text(summary);

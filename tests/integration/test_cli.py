@@ -1,9 +1,11 @@
 """`krait generate`, `krait info`, and flags that are wrong."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
-from server_process import BINARY, DEMO, golden, run_krait
+from server_process import BINARY, DEMO, ROOT, golden, run_krait
 
 GREEDY = ("--temperature", "0")
 COMPLETION = golden()["cases"][0]
@@ -36,6 +38,29 @@ def test_info_as_json() -> None:
     assert plan["state_bytes_per_request"] > 4 * 16 * 32 * 64
     assert plan["kv_bytes_per_token"] > 0
     assert sum(kind["layers"] for kind in plan["layer_kinds"]) == plan["num_layers"] == 6
+
+
+def test_info_needs_no_weights(tmp_path: Path) -> None:
+    shutil.copy(DEMO / "config.json", tmp_path)
+    runs = [run_krait("info", folder, "--format", "json", "--cache-memory", "64MiB") for folder in (DEMO, tmp_path)]
+    assert [run.returncode for run in runs] == [0, 0], runs[1].stderr
+    loaded, planned = (json.loads(run.stdout) for run in runs)
+    assert loaded["has_weights"] and not planned["has_weights"]
+    for key in ("parameters", "state_bytes_per_request", "kv_bytes_per_token", "cache_groups", "cache_capacity"):
+        assert planned[key] == loaded[key], key
+    text = run_krait("info", tmp_path).stdout
+    for word in ("Granite", "2 KV heads of 32", "the folder has no weights", "tokens of one request"):
+        assert word in text, text
+
+
+def test_the_families_of_the_readme_are_those_that_are_served() -> None:
+    table = run_krait("info", "--supported")
+    assert table.returncode == 0, table.stderr
+    readme = (ROOT / "README.md").read_text()
+    assert readme.split("<!-- krait info --supported -->\n")[1].split("<!-- end -->")[0] == table.stdout
+    families = json.loads(run_krait("info", "--supported", "--format", "json").stdout)
+    assert {"architecture", "family", "kinds", "verified"} == set(families[0])
+    assert all(f"`{family['architecture']}`" in table.stdout for family in families)
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("serve", "--help"), ("generate", "--help"), ("logits", "--help")])

@@ -323,3 +323,42 @@ TEST_CASE("what the platform refuses gets the tensor's name") {
   CHECK(startup_error_message([&] { (void)loader.linear({{.weight = "w", .out_features = 2}}, 2); }) ==
         builder.file() + ": tensor `w`: parts of two dtypes");
 }
+
+TEST_CASE("planning counts each name once and gives nothing") {
+  WeightLoader loader(DType::kBFloat16);
+  CHECK(loader.has("anything"));
+  CHECK(!loader.raw("embedding", {10, 4}).defined());
+  CHECK(!loader.float32("norm", {4}).defined());
+  CHECK(!loader.conv_weight("conv", 6, 3).defined());
+  CHECK(!loader.linear({{.weight = "w", .bias = "b", .out_features = 8}}, 4).defined());
+  CHECK(!loader.linear({{.weight = "embedding", .out_features = 10}}, 4).defined());
+  CHECK_NOTHROW(loader.finish());
+  CHECK(loader.parameters() == 40 + 4 + 18 + 32 + 8);
+  // Norms, convolutions and biases in float32; the tied head is a weight of its own beside the table.
+  CHECK(loader.packed_bytes() == 80 + 16 + 72 + 64 + 32 + 80);
+}
+
+TEST_CASE("planning counts a stack once and each of its matrices' bytes") {
+  WeightLoader loader(DType::kBFloat16);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    loader.linear({{.weight = "stack", .out_features = 4, .stack_count = 3, .stack_index = i}}, 2);
+  }
+  CHECK(loader.parameters() == 24);
+  CHECK(loader.packed_bytes() == 48);
+}
+
+TEST_CASE("planning with a checkpoint reads headers only, and says what does not fit") {
+  Builder builder;
+  builder.add_counted("there", {4, 2}).add_counted("other", {3}).add_counted("left", {1});
+  const Checkpoint checkpoint = builder.build();
+  WeightLoader loader(checkpoint);
+  CHECK(!loader.has("absent"));
+  CHECK(!loader.linear({{.weight = "there", .out_features = 4}}, 2).defined());
+  CHECK(!loader.float32("other", {4}).defined());
+  CHECK(!loader.raw("absent", {2}).defined());
+  CHECK(loader.parameters() == 8);
+  const std::string message = finish_error(loader);
+  CHECK(message.find("1 missing: absent") != std::string::npos);
+  CHECK(message.find("other (found [3], expected [4])") != std::string::npos);
+  CHECK(message.find("1 unexpected: left") != std::string::npos);
+}

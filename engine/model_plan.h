@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "engine/model_summary.h"
+#include "engine/runner/model_runner.h"
+#include "kernels/platform.h"
+#include "models/model.h"
+
+namespace krait {
+
+struct LoadOptions;
+
+/// Everything that is known before the weights: the model built from its config, its groups and its runner.
+struct ModelPlan {
+  std::unique_ptr<Platform> platform;
+  std::unique_ptr<Model> model;
+  std::unique_ptr<ModelRunner> runner;
+  ModelSummary summary;
+};
+
+/// Reads the config and chooses the backends. Throws StartupError.
+ModelPlan make_model_plan(const LoadOptions& options);
+
+/// Sets the summary's budget and what fits it. `available` bytes are free of everything but the caches.
+void plan_caches(const LoadOptions& options, std::size_t available, ModelPlan& plan);
+
+}  // namespace krait

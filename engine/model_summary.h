@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/dtype.h"
+
+namespace krait {
+
+/// Layers of one kind that were given the same backend.
+struct LayerKindSummary {
+  std::string kind;     ///< "mamba2", "full_attention", …
+  std::string backend;  ///< "mamba2", "paged_attention", …
+  int layers = 0;
+};
+
+/// Layers that share one cache: their spec, and what it costs.
+struct CacheGroupSummary {
+  std::string kind;
+  std::string spec;  ///< "8 KV heads of 128, bfloat16"
+  std::string backend;
+  int layers = 0;
+  int block_size = 0;                 ///< tokens a page; 0 for recurrent state
+  std::size_t bytes_per_token = 0;    ///< of all its layers
+  std::size_t bytes_per_request = 0;  ///< of all its layers
+};
+
+/// What fits the cache budget.
+struct CacheCapacity {
+  std::int64_t requests = 0;              ///< as short as can be: a state and one page of every KV group
+  std::int64_t requests_of_full_len = 0;  ///< of max_model_len tokens each
+  /// Tokens that one request alone could have; nullopt for a model without KV, whose requests may be of any length.
+  std::optional<std::int64_t> tokens;
+};
+
+/// What `krait info` and the start-up summary print.
+struct ModelSummary {
+  std::string name;  ///< last component of the path
+  std::string path;
+  std::string architecture;
+  std::string family;  ///< as people call it
+  std::string platform;
+  DType compute_dtype = DType::kFloat32;
+  /// How the checkpoint's weights are quantised, as config.json says; empty: not at all.
+  std::string quantization;
+  bool has_weights = false;  ///< false: the folder has a config and no weights
+  std::int64_t parameters = 0;
+  std::size_t weight_bytes = 0;  ///< packed; of a plan, by shape and dtype
+  int num_layers = 0;
+  std::vector<LayerKindSummary> layer_kinds;
+  std::vector<CacheGroupSummary> cache_groups;
+  std::size_t state_bytes_per_request = 0;
+  std::size_t kv_bytes_per_token = 0;
+  std::size_t cache_budget_bytes = 0;
+  CacheCapacity cache_capacity;
+  int vocab_size = 0;
+  int max_model_len = 0;
+  std::vector<std::int32_t> eos_token_ids;
+};
+
+}  // namespace krait
