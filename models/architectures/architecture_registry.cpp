@@ -76,7 +76,7 @@ std::unique_ptr<Model> make_model(const std::string& folder, const LayerContext&
   const ConfigReader reader = ConfigReader::from_file(config_path(folder));
   ModelConfig config = read_config(reader, folder);
   const Architecture* known = find_architecture(reader);
-  if (known != nullptr) return known->make(reader, std::move(config), context);
+  if (known != nullptr) return known->make(language_model_reader(reader), std::move(config), context);
   std::string names;
   for (const Architecture& architecture : kArchitectures) {
     names += (names.empty() ? "" : ", ") + std::string(architecture.hf_name);

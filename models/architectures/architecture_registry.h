@@ -14,6 +14,7 @@ struct Architecture {
   std::string_view hf_name;  ///< `architectures[0]`
   std::string_view family;   ///< as people call it
   std::string_view kinds;    ///< the layer kinds that it may have, for example "mamba2 + full_attention"
+  /// Gets the language model's part of the config (`language_model_reader`).
   std::unique_ptr<Model> (*make)(const ConfigReader& reader, ModelConfig config, const LayerContext& context);
   bool verified = true;  ///< a reference implementation certifies the numbers
   /// What a config without `tie_word_embeddings` means in transformers.

@@ -156,6 +156,20 @@ std::vector<double> ConfigReader::numbers(std::string_view key) const {
   return items;
 }
 
+std::vector<std::int64_t> ConfigReader::integers(std::string_view key, std::int64_t minimum,
+                                                 std::int64_t maximum) const {
+  const json& value = json_->get(key);
+  const std::string valid = "a list of integers from " + std::to_string(minimum) + " to " + std::to_string(maximum);
+  if (!value.is_array()) fail(key, must_be(valid, value));
+  std::vector<std::int64_t> items;
+  for (const json& item : value) {
+    const auto number = parse_integer(item, minimum, maximum);
+    if (!number) fail(key, must_be(valid, value));
+    items.push_back(*number);
+  }
+  return items;
+}
+
 std::vector<std::int32_t> ConfigReader::token_ids(std::string_view key) const {
   const json& value = json_->get(key);
   if (value.is_null()) return {};

@@ -39,6 +39,9 @@ class ConfigReader {
   [[nodiscard]] bool is_object(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> strings(std::string_view key) const;
   [[nodiscard]] std::vector<double> numbers(std::string_view key) const;
+  /// A list of integers from `minimum` to `maximum`.
+  [[nodiscard]] std::vector<std::int64_t> integers(std::string_view key, std::int64_t minimum = 0,
+                                                   std::int64_t maximum = kMaximumInteger) const;
   /// An integer, a list of integers, or absent (empty): `eos_token_id`.
   [[nodiscard]] std::vector<std::int32_t> token_ids(std::string_view key) const;
   /// A nested object; nullopt when absent.

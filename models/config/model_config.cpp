@@ -55,22 +55,35 @@ std::vector<std::int32_t> read_eos_token_ids(const ConfigReader& reader, const s
 
 }  // namespace
 
+ConfigReader language_model_reader(const ConfigReader& reader) {
+  if (reader.has("hidden_size") || !reader.is_object("text_config")) return reader;
+  return *reader.object("text_config");
+}
+
 ModelConfig read_model_config(const ConfigReader& reader, const std::string& folder, bool tie_word_embeddings_default) {
+  const ConfigReader text = language_model_reader(reader);
+  // What may stand in both places: the outer one wins, as in transformers.
+  const auto holder = [&](std::string_view key) -> const ConfigReader& { return reader.has(key) ? reader : text; };
   ModelConfig config;
   config.file = reader.file();
   config.architecture = read_architecture(reader);
   config.model_type = reader.string("model_type");
-  config.hidden_size = bounded(reader, "hidden_size", kMaximumHiddenSize);
-  config.vocab_size = bounded(reader, "vocab_size", kMaximumVocabSize);
-  config.num_layers = bounded(reader, "num_hidden_layers", kMaximumLayers);
-  if (reader.has("max_position_embeddings")) {
-    config.max_position_embeddings = bounded(reader, "max_position_embeddings", ConfigReader::kMaximumInteger);
+  config.hidden_size = bounded(text, "hidden_size", kMaximumHiddenSize);
+  config.vocab_size = bounded(text, "vocab_size", kMaximumVocabSize);
+  config.num_layers = bounded(text, "num_hidden_layers", kMaximumLayers);
+  for (const std::string_view key : {"max_position_embeddings", "model_max_length"}) {
+    if (!text.has(key)) continue;
+    config.max_position_embeddings = bounded(text, key, ConfigReader::kMaximumInteger);
+    break;
   }
-  config.tie_word_embeddings = reader.boolean_or("tie_word_embeddings", tie_word_embeddings_default);
-  config.dtype = read_float_dtype(reader, std::array<std::string_view, 2>{"dtype", "torch_dtype"});
+  config.tie_word_embeddings =
+      holder("tie_word_embeddings").boolean_or("tie_word_embeddings", tie_word_embeddings_default);
+  constexpr std::array<std::string_view, 2> kDtypeKeys{"dtype", "torch_dtype"};
+  config.dtype = read_float_dtype(text, kDtypeKeys);
+  if (!config.dtype) config.dtype = read_float_dtype(reader, kDtypeKeys);
   config.ssm_state_dtype =
-      read_float_dtype(reader, std::array<std::string_view, 2>{"mamba_ssm_dtype", "mamba_ssm_cache_dtype"});
-  config.eos_token_ids = read_eos_token_ids(reader, folder);
+      read_float_dtype(text, std::array<std::string_view, 2>{"mamba_ssm_dtype", "mamba_ssm_cache_dtype"});
+  config.eos_token_ids = read_eos_token_ids(holder("eos_token_id"), folder);
   return config;
 }
 

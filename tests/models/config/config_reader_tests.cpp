@@ -25,7 +25,7 @@ std::string parse_error(const std::string& text) {
 
 TEST_CASE("getters read their types, and null counts as absent") {
   const ConfigReader reader = read(R"({"size": 64, "eps": 1e-6, "whole": 2, "tie": true, "act": "silu", "none": null,
-                                       "kinds": ["mamba", "attention"], "limits": [0, 0.5]})");
+                                       "kinds": ["mamba", "attention"], "limits": [0, 0.5], "layers": [3, 1]})");
   CHECK(reader.integer("size") == 64);
   CHECK(reader.integer_or("size", 3) == 64);
   CHECK(reader.integer_or("none", 3) == 3);
@@ -38,10 +38,11 @@ TEST_CASE("getters read their types, and null counts as absent") {
   CHECK(reader.string_or("absent", "gelu") == "gelu");
   CHECK(reader.strings("kinds") == std::vector<std::string>{"mamba", "attention"});
   CHECK(reader.numbers("limits") == std::vector<double>{0.0, 0.5});
+  CHECK(reader.integers("layers") == std::vector<std::int64_t>{3, 1});
   CHECK(reader.has("size"));
   CHECK_FALSE(reader.has("none"));
   CHECK_FALSE(reader.object("none").has_value());
-  CHECK(reader.keys().size() == 8);
+  CHECK(reader.keys().size() == 9);
 }
 
 TEST_CASE("a wrong value names the file, the key, what is valid and what was found") {
@@ -67,6 +68,9 @@ TEST_CASE("a wrong value names the file, the key, what is valid and what was fou
         "config.json: `list` must be a list of strings, found [1,\"a\"]");
   CHECK(message([&] { (void)reader.numbers("list"); }) ==
         "config.json: `list` must be a list of numbers, found [1,\"a\"]");
+  CHECK(message([&] { (void)reader.integers("list", 1, 4); }) ==
+        "config.json: `list` must be a list of integers from 1 to 4, found [1,\"a\"]");
+  CHECK(message([&] { (void)reader.integers("size"); }).ends_with("found \"big\""));
   CHECK(message([&] { (void)reader.object("size"); }) == "config.json: `size` must be an object, found \"big\"");
   CHECK(message([&] { (void)reader.object("text")->object("rope")->number("theta"); }) ==
         "config.json: `text.rope.theta` must be a number, found \"x\"");

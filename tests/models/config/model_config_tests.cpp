@@ -114,3 +114,40 @@ TEST_CASE("the configs of the bundled models are read") {
     CHECK(read_golden(root + "/tests/golden/models/" + name).hidden_size == 64);
   }
 }
+
+TEST_CASE("a multimodal model's common part is its language model's") {
+  json config = json::parse(R"({"architectures": ["Qwen3_5ForConditionalGeneration"], "model_type": "qwen3_5",
+      "text_config": {"hidden_size": 64, "vocab_size": 256, "num_hidden_layers": 3, "eos_token_id": 7,
+                      "tie_word_embeddings": true, "dtype": "float16", "mamba_ssm_dtype": "float32",
+                      "max_position_embeddings": 128}})");
+  CHECK(read(config).hidden_size == 64);
+  CHECK(read(config).vocab_size == 256);
+  CHECK(read(config).num_layers == 3);
+  CHECK(read(config).max_position_embeddings == 128);
+  CHECK(read(config).dtype == DType::kFloat16);
+  CHECK(read(config).ssm_state_dtype == DType::kFloat32);
+  CHECK(read(config).tie_word_embeddings);
+  CHECK(read(config).eos_token_ids == std::vector<std::int32_t>{7});
+  // What stands in both places is the outer object's.
+  config["tie_word_embeddings"] = false;
+  config["eos_token_id"] = 8;
+  config["text_config"].erase("dtype");
+  config["dtype"] = "bfloat16";
+  CHECK_FALSE(read(config).tie_word_embeddings);
+  CHECK(read(config).eos_token_ids == std::vector<std::int32_t>{8});
+  CHECK(read(config).dtype == DType::kBFloat16);
+  config["text_config"]["vocab_size"] = 0;
+  CHECK(startup_error_message([&] { (void)read(config); }).find("`text_config.vocab_size`") != std::string::npos);
+  // A plain config may have an object of that name.
+  json plain = small_config();
+  plain["text_config"] = {{"hidden_size", 8}};
+  CHECK(read(plain).hidden_size == 64);
+}
+
+TEST_CASE("a context length under Kimi's name") {
+  json config = small_config();
+  config["model_max_length"] = 512;
+  CHECK(read(config).max_position_embeddings == 512);
+  config["max_position_embeddings"] = 256;
+  CHECK(read(config).max_position_embeddings == 256);
+}
