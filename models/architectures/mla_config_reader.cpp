@@ -24,7 +24,8 @@ MlaConfig read_mla_config(const ConfigReader& reader, int hidden_size, bool rota
   mla.output_bias = mla.bias;
   double scale = 1.0 / std::sqrt(static_cast<double>(mla.nope_dim + mla.rope_dim));
   if (rotates) {
-    mla.rope = read_rope_config(reader, mla.rope_dim, {.interleaved = true});
+    // `partial_rotary_factor` of some configs is what led to qk_rope_head_dim, all of which rotates.
+    mla.rope = read_rope_config(reader, mla.rope_dim, {.partial_factor_fixed = true, .interleaved = true});
     scale *= latent_attention_scale_factor(*mla.rope);
   }
   mla.scale = static_cast<float>(scale);

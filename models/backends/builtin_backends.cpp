@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "models/backends/gdn_attention/gdn_attention_recurrent_backend.h"
+#include "models/backends/kda_attention/kda_attention_recurrent_backend.h"
 #include "models/backends/mamba1/mamba1_recurrent_backend.h"
 #include "models/backends/mamba2/mamba2_recurrent_backend.h"
 #include "models/backends/mamba_registry.h"
@@ -25,8 +27,8 @@ constexpr BuiltinType kBuiltinTypes[] = {
     {mamba_types::kMamba2, &make_mamba2_recurrent_backend},
     {mamba_types::kShortConv, nullptr},
     {mamba_types::kLinearAttention, nullptr},
-    {mamba_types::kGdnAttention, nullptr},
-    {mamba_types::kKdaAttention, nullptr},
+    {mamba_types::kGdnAttention, &make_gdn_attention_recurrent_backend},
+    {mamba_types::kKdaAttention, &make_kda_attention_recurrent_backend},
     {mamba_types::kRgLru, &make_rg_lru_recurrent_backend},
 };
 

@@ -1,70 +1,17 @@
 #include <catch2/catch.hpp>
-#include <filesystem>
-#include <fstream>
 
-#include "../backends/fake_platform.h"
-#include "models/layers/cache_group.h"
-#include "models/model.h"
+#include "tests/models/layers/dispatch_rows.h"
 
 using namespace krait;
+using test::dispatch;
+using test::model_error;
+using test::Row;
 
 namespace {
-
-/// What a layer is, without weights: its name, its kind, its backend and its specs.
-struct Row {
-  std::string name;
-  std::string kind;
-  std::string backend;
-  std::size_t bytes_per_token;
-  std::size_t bytes_per_request;
-  bool operator==(const Row&) const = default;
-};
-
-std::ostream& operator<<(std::ostream& out, const Row& row) {
-  return out << row.name << " " << row.kind << " " << row.backend << " " << row.bytes_per_token << " "
-             << row.bytes_per_request;
-}
-
-std::vector<Row> dispatch(const std::string& folder) {
-  test::HookedPlatform platform;
-  const LayerContext context{.platform = platform, .mamba = {}, .parallel = {}};
-  const auto model = make_model(std::string(KRAIT_SOURCE_DIR) + "/" + folder, context);
-  std::vector<Row> rows;
-  for (const AttentionLayerBase* layer : model->attention_layers()) {
-    const auto specs = layer->cache_specs();
-    REQUIRE(specs.size() == 1);
-    rows.push_back({layer->name(), kind_of(specs[0]), std::string(layer->get_attn_backend(0)->name()),
-                    bytes_per_token(specs[0]), bytes_per_request(specs[0])});
-  }
-  return rows;
-}
 
 Row mamba(const std::string& name, std::size_t bytes) { return {name, "mamba2", "mamba2", 0, bytes}; }
 Row attention(const std::string& name, std::size_t bytes) {
   return {name, "full_attention", "paged_attention", bytes, 0};
-}
-
-/// A folder with a config.json of the given text.
-std::string config_folder(const std::string& name, const std::string& text) {
-  const auto folder = std::filesystem::temp_directory_path() / ("krait-" + name);
-  std::filesystem::create_directories(folder);
-  std::ofstream(folder / "config.json") << text;
-  return folder.string();
-}
-
-std::string model_error(const std::string& text) {
-  test::HookedPlatform platform;
-  const LayerContext context{.platform = platform, .mamba = {}, .parallel = {}};
-  try {
-    const auto model = make_model(config_folder("dispatch", text), context);
-    static_cast<void>(form_cache_groups(model->attention_layers(), 16));
-    for (const CacheGroup& group : form_cache_groups(model->attention_layers(), 16)) {
-      static_cast<void>(group.backend->make_metadata_builder(group));
-    }
-  } catch (const StartupError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 const std::string kMamba2 = R"({"architectures": ["Mamba2ForCausalLM"], "model_type": "mamba2", "hidden_size": 64,

@@ -1,0 +1,52 @@
+#include "models/backends/delta_rule/delta_rule_layer.h"
+
+#include "models/layers/workspace.h"
+
+namespace krait {
+
+void run_delta_rule(const BackendContext& context, const MambaMetadata& metadata, const DeltaRuleParameters& parameters,
+                    const StateCacheView& state, const DeltaRuleActivations& activations) {
+  const TensorView convolved = context.workspace->matrix(activations.qkv.rows(), parameters.conv_dim());
+  const int keys = parameters.key_size();
+  for (const SequenceWave& wave : metadata.step_waves) {
+    context.ops->causal_conv1d({.x = activations.qkv,
+                                .weight = parameters.conv_weight,
+                                .silu = true,
+                                .batch = wave.batch(),
+                                .state = state,
+                                .out = convolved});
+    context.ops->delta_rule({.q = convolved.slice_columns(0, keys),
+                             .k = convolved.slice_columns(keys, keys),
+                             .v = convolved.slice_columns(std::int64_t{2} * keys, parameters.value_size()),
+                             .decay = activations.decay,
+                             .decay_per_channel = parameters.decay_per_channel,
+                             .decay_kind = parameters.decay_kind,
+                             .lower_bound = parameters.lower_bound,
+                             .a = parameters.a,
+                             .decay_bias = parameters.decay_bias,
+                             .beta = activations.beta,
+                             .beta_scale = parameters.beta_scale,
+                             .key_heads = parameters.key_heads,
+                             .value_heads = parameters.value_heads,
+                             .key_dim = parameters.key_dim,
+                             .value_dim = parameters.value_dim,
+                             .batch = wave.batch(),
+                             .state = state,
+                             .out = activations.out});
+  }
+}
+
+const BackendCapabilities& delta_rule_capabilities() {
+  static const BackendCapabilities capabilities{
+      .platforms = {},
+      .state_dtypes = {DType::kFloat32, DType::kFloat16, DType::kBFloat16},
+      .exact_splits = true,
+      .snapshots_inside_prefill = true,
+      .drafts = false,
+      .batch_invariant = true,
+      .graph_capture = false,
+  };
+  return capabilities;
+}
+
+}  // namespace krait
