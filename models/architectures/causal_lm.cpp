@@ -31,7 +31,8 @@ std::vector<AttentionLayerBase*> CausalLm::attention_layers() {
 }
 
 void CausalLm::load_weights(WeightLoader& loader, Platform& platform, int max_positions) {
-  if (!frame_.old_embedding.empty() && loader.has(frame_.old_embedding + ".weight")) {
+  const bool is_old = !frame_.old_embedding.empty() && loader.has(frame_.old_embedding + ".weight");
+  if (is_old && !loader.has(frame_.embedding + ".weight")) {
     frame_.embedding = frame_.old_embedding;
     lm_head_ = make_lm_head(frame_.embedding);
   }

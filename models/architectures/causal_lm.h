@@ -17,7 +17,7 @@ class CausalLm final : public Model {
  public:
   struct Frame {
     std::string embedding;        ///< tensor prefix of `.weight`
-    std::string old_embedding{};  ///< an older spelling of it, read where a file has that one; empty: none
+    std::string old_embedding{};  ///< an older spelling, read where a file has only that one; empty: none
     std::string final_norm;
     std::string lm_head;  ///< not read when the embeddings are tied
     float norm_eps = 1e-6F;

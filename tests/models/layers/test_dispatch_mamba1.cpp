@@ -2,7 +2,10 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "kernels/cpu/cpu_platform.h"
+#include "models/weights/weight_loader.h"
 #include "tests/models/layers/dispatch_rows.h"
+#include "tests/models/layers/random_checkpoint.h"
 
 using namespace krait;
 using nlohmann::json;
@@ -124,6 +127,47 @@ TEST_CASE("the inner size of a Mamba layer is the stated one, else a multiple of
   CHECK(state_bytes(mamba) == 8 * (1536 + 8192));
   mamba.erase("expand");
   CHECK(state_bytes(mamba) == 1536 + 8192);
+}
+
+TEST_CASE("a config that says nothing of tied embeddings means what its family's does in transformers") {
+  for (const auto& [fixture, tied] :
+       {std::pair{"mamba", true}, std::pair{"falcon_mamba", true}, std::pair{"jamba", false}, std::pair{"zamba", true},
+        std::pair{"recurrent_gemma", true}}) {
+    json config = config_of(fixture);
+    config.erase("tie_word_embeddings");
+    const test::TempFolder folder;
+    folder.write("config.json", config.dump());
+    CAPTURE(fixture);
+    CHECK(peek_model_config(folder.path()).tie_word_embeddings == tied);
+  }
+}
+
+TEST_CASE("an older spelling of Mamba's embedding is read, as the tied head too") {
+  test::RandomCheckpoint checkpoint;
+  checkpoint.add("backbone.embedding.weight", {16, 8});
+  checkpoint.add("backbone.norm_f.weight", {8});
+  checkpoint.add("backbone.layers.0.norm.weight", {8});
+  const std::string mixer = "backbone.layers.0.mixer.";
+  checkpoint.add_linear(mixer + "in_proj", 24, 8);
+  checkpoint.add(mixer + "conv1d.weight", {12, 1, 4});
+  checkpoint.add(mixer + "conv1d.bias", {12});
+  checkpoint.add_linear(mixer + "x_proj", 1 + 2 * 4, 12);
+  checkpoint.add_linear(mixer + "dt_proj", 12, 1);
+  checkpoint.add(mixer + "dt_proj.bias", {12});
+  checkpoint.add(mixer + "A_log", {12, 4});
+  checkpoint.add(mixer + "D", {12});
+  checkpoint.add_linear(mixer + "out_proj", 8, 12);
+  checkpoint.write();
+  const test::TempFolder folder;
+  folder.write("config.json", R"({"architectures": ["MambaForCausalLM"], "model_type": "mamba", "hidden_size": 8,
+    "vocab_size": 16, "num_hidden_layers": 1, "state_size": 4, "intermediate_size": 12})");
+  CpuPlatform platform(CpuOptions{.threads = 1});
+  const LayerContext context{.platform = platform, .mamba = {}, .parallel = {}};
+  const auto model = make_model(folder.path(), context);
+  const Checkpoint weights(checkpoint.folder());
+  WeightLoader loader(weights, platform, DType::kFloat32);
+  model->load_weights(loader, platform, 16);
+  CHECK_NOTHROW(loader.finish());
 }
 
 TEST_CASE("configs of the Mamba-1 families and RecurrentGemma that cannot be served are refused by key") {
