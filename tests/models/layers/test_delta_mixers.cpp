@@ -1,13 +1,12 @@
-#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <functional>
+#include <memory>
 
-#include "kernels/cpu/cpu_platform.h"
 #include "models/layers/gated_delta_net.h"
 #include "models/layers/kimi_delta_attention.h"
-#include "models/weights/weight_loader.h"
-#include "tests/models/layers/random_checkpoint.h"
+#include "tests/models/layers/delta_reference.h"
+#include "tests/models/layers/mixer_checks.h"
 
 using namespace krait;
 
@@ -16,123 +15,8 @@ using namespace krait;
 
 namespace {
 
-using Vector = std::vector<double>;
+using namespace test::delta;
 using test::RandomCheckpoint;
-
-constexpr int kTokens = 40;
-
-double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-double softplus(double x) { return std::log1p(std::exp(x)); }
-
-std::size_t at(int index) { return static_cast<std::size_t>(index); }
-
-/// What one token's projections are, by name.
-struct Projected {
-  Vector qkv;
-  Vector z;
-  Vector beta;   ///< raw, a value head each
-  Vector decay;  ///< g, one a value head and key channel
-};
-
-/// Everything that the recurrence needs to know.
-struct Sizes {
-  int key_heads = 0;
-  int value_heads = 0;
-  int key_dim = 0;
-  int value_dim = 0;
-  int kernel = 0;
-  double beta_scale = 1.0;
-  double norm_eps = 0.0;
-  bool silu_gate = true;
-  std::string norm;
-  std::string output;
-  std::vector<std::string> convolutions;  ///< one or three tensors
-
-  [[nodiscard]] int key_size() const { return key_heads * key_dim; }
-  [[nodiscard]] int channels() const { return 2 * key_size() + value_heads * value_dim; }
-};
-
-class Reference {
- public:
-  Reference(Sizes sizes, const RandomCheckpoint& weights, std::function<Projected(const Vector&)> project)
-      : s_(std::move(sizes)), weights_(weights), project_(std::move(project)) {
-    state_.assign(at(s_.value_heads * s_.key_dim * s_.value_dim), 0.0);
-    history_.assign(at(s_.kernel - 1), Vector(at(s_.channels())));
-  }
-
-  Vector token(const Vector& x) {
-    const Projected in = project_(x);
-    const Vector qkv = convolve(in.qkv);
-    Vector heads;
-    for (int h = 0; h < s_.value_heads; ++h) {
-      const Vector o = recur(qkv, in, h);
-      double squares = 0.0;
-      for (const double value : o) squares += value * value;
-      const double scale = 1.0 / std::sqrt(squares / s_.value_dim + s_.norm_eps);
-      for (int i = 0; i < s_.value_dim; ++i) {
-        const double z = in.z[at(h * s_.value_dim + i)];
-        heads.push_back(weights_.at(s_.norm, at(i)) * o[at(i)] * scale * (s_.silu_gate ? z * sigmoid(z) : sigmoid(z)));
-      }
-    }
-    return weights_.linear(s_.output, heads);
-  }
-
- private:
-  /// The weight of channel c at tap k, whichever tensor has it.
-  [[nodiscard]] double tap(int channel, int k) const {
-    if (s_.convolutions.size() == 1) return weights_.at(s_.convolutions[0], at(channel * s_.kernel + k));
-    const int part = std::min(channel / s_.key_size(), 2);
-    return weights_.at(s_.convolutions[at(part)], at((channel - part * s_.key_size()) * s_.kernel + k));
-  }
-
-  Vector convolve(const Vector& now) {
-    history_.push_back(now);
-    Vector out(now.size());
-    for (int c = 0; c < s_.channels(); ++c) {
-      double sum = 0.0;
-      for (int k = 0; k < s_.kernel; ++k) sum += tap(c, k) * history_[at(k)][at(c)];
-      out[at(c)] = sum * sigmoid(sum);
-    }
-    history_.erase(history_.begin());
-    return out;
-  }
-
-  [[nodiscard]] Vector unit(const Vector& x, int first) const {
-    Vector part(x.begin() + first, x.begin() + first + s_.key_dim);
-    double squares = 1e-6;
-    for (const double value : part) squares += value * value;
-    for (double& value : part) value /= std::sqrt(squares);
-    return part;
-  }
-
-  Vector recur(const Vector& qkv, const Projected& in, int head) {
-    const int key_head = head / (s_.value_heads / s_.key_heads);
-    const Vector q = unit(qkv, key_head * s_.key_dim);
-    const Vector k = unit(qkv, s_.key_size() + key_head * s_.key_dim);
-    const double beta = s_.beta_scale * sigmoid(in.beta[at(head)]);
-    Vector out(at(s_.value_dim));
-    for (int v = 0; v < s_.value_dim; ++v) {
-      double* row = &state_[at((head * s_.value_dim + v) * s_.key_dim)];
-      double predicted = 0.0;
-      for (int i = 0; i < s_.key_dim; ++i) {
-        row[i] *= std::exp(in.decay[at(head * s_.key_dim + i)]);
-        predicted += row[i] * k[at(i)];
-      }
-      const double value = qkv[at(2 * s_.key_size() + head * s_.value_dim + v)];
-      for (int i = 0; i < s_.key_dim; ++i) {
-        row[i] += k[at(i)] * beta * (value - predicted);
-        out[at(v)] += row[i] * q[at(i)] / std::sqrt(s_.key_dim);
-      }
-    }
-    return out;
-  }
-
-  Sizes s_;
-  const RandomCheckpoint& weights_;
-  std::function<Projected(const Vector&)> project_;
-  Vector state_;
-  std::vector<Vector> history_;
-};
 
 void append(Vector& to, const Vector& from, int first, int count) {
   to.insert(to.end(), from.begin() + first, from.begin() + first + count);
@@ -145,7 +29,7 @@ Vector concat(std::initializer_list<Vector> parts) {
 }
 
 /// A mixer's configuration, the tensors that it expects under "mixer", and what they mean.
-template <typename Mixer, typename Config>
+template <typename Config>
 struct Case {
   Config config;
   Sizes sizes;
@@ -153,8 +37,8 @@ struct Case {
   std::function<Projected(const Vector&)> project;
 };
 
-using GdnCase = Case<GatedDeltaNet, GatedDeltaNetConfig>;
-using KdaCase = Case<KimiDeltaAttention, KimiDeltaAttentionConfig>;
+using GdnCase = Case<GatedDeltaNetConfig>;
+using KdaCase = Case<KimiDeltaAttentionConfig>;
 
 Sizes sizes_of(const GatedDeltaNetConfig& c) {
   const bool separate = c.layout == GatedDeltaNetConfig::Layout::kSeparate;
@@ -317,103 +201,11 @@ KdaCase kda_case(const KimiDeltaAttentionConfig& c) {
   return made;
 }
 
-MambaConfig with_state_dtype(DType dtype) {
-  MambaConfig mamba;
-  mamba.ssm_cache_dtype = dtype;
-  mamba.conv_cache_dtype = dtype;
-  return mamba;
-}
-
-/// The mixer with one slot of its own, which holds rubbish before the first token.
 template <typename Mixer, typename Config>
-class Layer {
- public:
-  Layer(const Case<Mixer, Config>& c, DType state_dtype)
-      : platform_(CpuOptions{.threads = 2}),
-        queue_(platform_.create_queue()),
-        workspace_(platform_),
-        hidden_(c.config.hidden_size),
-        mixer_("mixer", c.config, {.platform = platform_, .mamba = with_state_dtype(state_dtype), .parallel = {}}) {
-    const auto spec = std::get<MambaSpec>(mixer_.cache_specs().at(0));
-    const std::size_t bytes = bytes_per_request(spec);
-    memory_.assign(2 * bytes + kStateAlignment, std::byte{0xff});
-    auto* base = memory_.data();
-    base += (kStateAlignment - reinterpret_cast<std::uintptr_t>(base) % kStateAlignment) % kStateAlignment;
-    mixer_.bind_backend(0, mixer_.get_attn_backend(0));
-    mixer_.set_cache_group(0, 0);
-    mixer_.bind_cache(0, StateCacheView{.conv = base + state_tensor_offset(spec, 0),
-                                        .recurrent = base + state_tensor_offset(spec, 1),
-                                        .slot_stride = bytes,
-                                        .conv_dtype = state_dtype,
-                                        .recurrent_dtype = state_dtype});
-    const Checkpoint checkpoint(c.weights->folder());
-    WeightLoader loader(checkpoint, platform_, DType::kFloat32);
-    mixer_.load(loader);
-    CHECK_NOTHROW(loader.finish());
-  }
-
-  /// Tokens [begin, end) of the one request, in slot 1.
-  std::vector<float> run(const std::vector<float>& x, int begin, int end, bool decode) {
-    BatchLayout batch;
-    (decode ? batch.num_decodes : batch.num_prefills) = 1;
-    (decode ? batch.num_decode_tokens : batch.num_prefill_tokens) = end - begin;
-    batch.query_start_loc = {0, end - begin};
-    batch.num_computed_tokens = {begin};
-    batch.seq_lens = {end};
-    batch.state_read = {1};
-    batch.state_write = {1};
-    std::vector<std::unique_ptr<LayerMetadata>> metadata;
-    metadata.push_back(MambaMetadataBuilder().build(batch));
-    ForwardContext context{.ops = queue_->ops(), .workspace = workspace_, .batch = batch, .group_metadata = metadata};
-    std::vector<float> in(x.begin() + std::ptrdiff_t{begin} * hidden_, x.begin() + std::ptrdiff_t{end} * hidden_);
-    std::vector<float> out(in.size());
-    const Shape shape{end - begin, hidden_};
-    mixer_.forward(context, TensorView(in.data(), DType::kFloat32, shape),
-                   {.into = TensorView(out.data(), DType::kFloat32, shape), .accumulate = false});
-    return out;
-  }
-
- private:
-  CpuPlatform platform_;
-  std::unique_ptr<Queue> queue_;
-  Workspace workspace_;
-  int hidden_;
-  Mixer mixer_;
-  std::vector<std::byte> memory_;
-};
-
-template <typename Mixer, typename Config>
-void check_case(const Case<Mixer, Config>& c) {
-  const int hidden = c.config.hidden_size;
-  std::mt19937 random(3);
-  std::uniform_real_distribution<float> uniform(-2.0F, 2.0F);
-  std::vector<float> x;
-  for (int i = 0; i < kTokens * hidden; ++i) x.push_back(uniform(random));
-
-  const std::vector<float> whole = Layer(c, DType::kFloat32).run(x, 0, kTokens, false);
+void check_case(const Case<Config>& c) {
   Reference reference(c.sizes, *c.weights, c.project);
-  double worst = 0.0;
-  for (int t = 0; t < kTokens; ++t) {
-    const Vector expected = reference.token({x.begin() + t * hidden, x.begin() + (t + 1) * hidden});
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      worst = std::max(worst, std::abs(static_cast<double>(whole[at(t * hidden) + i]) - expected[i]));
-    }
-  }
-  CHECK(worst < 2e-5);
-
-  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
-    const std::vector<float> at_once = Layer(c, dtype).run(x, 0, kTokens, false);
-    Layer layer(c, dtype);
-    std::vector<float> pieces;
-    for (int begin = 0; begin < kTokens;) {
-      const bool decode = begin > 25;
-      const int end = decode ? begin + 1 : std::min(kTokens, begin + std::uniform_int_distribution(1, 6)(random));
-      const auto piece = layer.run(x, begin, end, decode);
-      pieces.insert(pieces.end(), piece.begin(), piece.end());
-      begin = end;
-    }
-    CHECK(pieces == at_once);
-  }
+  test::check_formula<Mixer>(c.config, c.weights->folder(), [&](const Vector& x) { return reference.token(x); });
+  test::check_cuts<Mixer>(c.config, c.weights->folder());
 }
 
 }  // namespace
@@ -440,7 +232,7 @@ TEST_CASE("a gated delta net is its formula in every layout and shape, however a
                                           .value_heads = 3,
                                           .key_dim = 8,
                                           .value_dim = 5,
-                                          .conv_kernel = 2,
+                                          .conv_kernel = 1,
                                           .layout = Layout::kMerged},
                                          {.hidden_size = 16,
                                           .key_heads = 1,
@@ -460,7 +252,7 @@ TEST_CASE("a gated delta net is its formula in every layout and shape, however a
                                           .layout = Layout::kSeparate}};
   for (const GatedDeltaNetConfig& config : configs) {
     CAPTURE(config.key_heads, config.value_heads, config.conv_kernel);
-    check_case(gdn_case(config));
+    check_case<GatedDeltaNet>(gdn_case(config));
   }
 }
 
@@ -478,7 +270,7 @@ TEST_CASE("Kimi delta attention is its formula with both decays and ranks, howev
       {.hidden_size = 16, .heads = 1, .head_dim = 17, .conv_kernel = 4, .low_rank = false, .output = "dense"}};
   for (const KimiDeltaAttentionConfig& config : configs) {
     CAPTURE(config.heads, config.head_dim, config.conv_kernel);
-    check_case(kda_case(config));
+    check_case<KimiDeltaAttention>(kda_case(config));
   }
 }
 
