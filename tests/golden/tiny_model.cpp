@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 #include "models/weights/weight_loader.h"
 
@@ -14,7 +15,7 @@ constexpr int kMaxPositions = 2048;
 }  // namespace
 
 TinyModel::TinyModel(const std::string& folder, const Options& options) {
-  const std::string path = std::string(KRAIT_SOURCE_DIR) + "/" + folder;
+  const std::string path = (std::filesystem::path(KRAIT_SOURCE_DIR) / folder).string();
   platform_ = std::make_unique<CpuPlatform>(CpuOptions{.threads = options.threads, .isa = options.isa});
   const LayerContext context{
       .platform = *platform_,

@@ -38,7 +38,7 @@ class TinyModel {
     MambaConfig mamba;
     int block_size = 16;
   };
-  /// `folder` is relative to the repository.
+  /// `folder` is absolute, or relative to the repository.
   explicit TinyModel(const std::string& folder) : TinyModel(folder, Options{}) {}
   TinyModel(const std::string& folder, const Options& options);
 

@@ -1,0 +1,111 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "random_model.h"
+#include "tiny_model.h"
+
+using namespace krait;
+using namespace krait::test;
+using nlohmann::json;
+
+// Other dimensions, switches and layer orders than the fixtures have: loaded with the tensors that the config implies,
+// and the invariants of docs/design.md, section 6, kept. The layers' formulas are checked in tests/models/layers.
+
+namespace {
+
+struct Variation {
+  std::string fixture;
+  json changes;
+};
+
+const std::vector<Variation>& variations() {
+  static const std::vector<Variation> all = {
+      {"mamba",
+       {{"intermediate_size", 90},
+        {"state_size", 5},
+        {"conv_kernel", 2},
+        {"time_step_rank", "auto"},
+        {"use_bias", false}}},
+      {"mamba", {{"conv_kernel", 1}, {"use_conv_bias", false}, {"tie_word_embeddings", false}, {"hidden_size", 52}}},
+      {"falcon_mamba", {{"conv_kernel", 3}, {"state_size", 20}, {"time_step_rank", 7}, {"mixer_rms_eps", 1e-3}}},
+      {"jamba",
+       {{"num_experts", 1},
+        {"attn_layer_period", 2},
+        {"attn_layer_offset", 0},
+        {"mamba_d_conv", 3},
+        {"mamba_dt_rank", "auto"}}},
+      {"jamba",
+       {{"num_experts", 5},
+        {"num_experts_per_tok", 3},
+        {"expert_layer_period", 3},
+        {"expert_layer_offset", 0},
+        {"num_key_value_heads", 4},
+        {"mamba_proj_bias", false},
+        {"mamba_conv_bias", false},
+        {"mamba_expand", 3}}},
+      {"zamba",
+       {{"n_mamba_heads", 4},
+        {"num_key_value_heads", 4},
+        {"attention_head_dim", 20},
+        {"mamba_d_conv", 2},
+        {"mamba_proj_bias", true},
+        {"layers_block_type", {"hybrid", "mamba", "hybrid", "hybrid", "linear_attention"}}}},
+      {"zamba", {{"n_mamba_heads", 1}, {"layers_block_type", nullptr}, {"num_hidden_layers", 4}, {"mamba_expand", 1}}},
+      {"zamba", {{"layers_block_type", {"mamba", "mamba"}}, {"num_hidden_layers", 2}, {"hidden_act", "silu"}}},
+      {"recurrent_gemma",
+       {{"lru_width", 40},
+        {"conv1d_width", 2},
+        {"attention_bias", true},
+        {"num_key_value_heads", 2},
+        {"attention_window_size", 9},
+        {"block_types", {"attention", "recurrent"}}}},
+      {"recurrent_gemma",
+       {{"num_attention_heads", 2},
+        {"head_dim", 20},
+        {"num_hidden_layers", 3},
+        {"logits_soft_cap", 2.5},
+        {"conv1d_width", 3}}},
+  };
+  return all;
+}
+
+std::vector<std::int32_t> some_ids(int count) {
+  std::vector<std::int32_t> ids;
+  for (int i = 0; i < count; ++i) ids.push_back((i * 37 + i * i * 11 + 5) % 256);
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("models of other dimensions than the fixtures' are loaded, and exact under every cut") {
+  constexpr std::size_t kTokens = 60;
+  constexpr std::size_t kFirstDecode = 45;
+  const auto ids = some_ids(kTokens);
+  for (const Variation& variation : variations()) {
+    CAPTURE(variation.fixture, variation.changes.dump());
+    const RandomModel random(RandomModel::changed_config(variation.fixture, variation.changes));
+    TinyModel model(random.folder());
+    Sequence whole = model.start();
+    const std::vector<Row> expected = model.run(whole, ids);
+    for (const float logit : expected.back()) REQUIRE(std::isfinite(logit));
+    Sequence cut = model.start();
+    std::vector<Row> rows;
+    for (std::size_t at = 0; at < kTokens;) {
+      const bool decode = at >= kFirstDecode;
+      const std::size_t end = decode ? at + 1 : std::min(at + 1 + at % 7, kFirstDecode);
+      const std::vector<std::int32_t> piece(ids.begin() + static_cast<std::ptrdiff_t>(at),
+                                            ids.begin() + static_cast<std::ptrdiff_t>(end));
+      for (Row& row : model.run(cut, piece, decode)) rows.push_back(std::move(row));
+      at = end;
+    }
+    CHECK(rows == expected);
+    CHECK(model.state(cut) == model.state(whole));
+    TinyModel::Options portable;
+    portable.isa = "portable";
+    portable.threads = 3;
+    TinyModel other(random.folder(), portable);
+    Sequence elsewhere = other.start();
+    CHECK(other.run(elsewhere, ids) == expected);
+  }
+}
