@@ -91,6 +91,9 @@ float round_to_bfloat16(float value) { return bfloat16_to_float(float_to_bfloat1
 
 std::unique_ptr<Model> make_recurrent_gemma(const ConfigReader& reader, ModelConfig config,
                                             const LayerContext& context) {
+  if (!reader.boolean_or("embeddings_scale_by_sqrt_dim", true)) {
+    reader.fail("embeddings_scale_by_sqrt_dim", "must be true in this version of Krait, found false");
+  }
   const GriffinConfig griffin = griffin_config(reader, config.hidden_size);
   const std::vector<bool> is_recurrent = read_layer_kinds(reader, config.num_layers);
   std::vector<std::unique_ptr<DecoderLayer>> layers;

@@ -192,5 +192,6 @@ TEST_CASE("configs of the Mamba-1 families and RecurrentGemma that cannot be ser
   check_error("recurrent_gemma", "block_types", json::array(), "`block_types` must name at least one kind of layer");
   check_error("recurrent_gemma", "intermediate_size", 191, "`intermediate_size` must be even, found 191");
   check_error("recurrent_gemma", "lru_width", 62, "4 heads do not divide the width of the RG-LRU (62)");
+  check_error("recurrent_gemma", "embeddings_scale_by_sqrt_dim", false, "`embeddings_scale_by_sqrt_dim` must be true");
   check_error("recurrent_gemma", "hidden_activation", "mish", "`hidden_activation`");
 }
