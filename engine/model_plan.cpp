@@ -9,7 +9,9 @@
 #include "kernels/cpu/cpu_platform.h"
 #include "models/architectures/architecture_registry.h"
 #include "models/backends/mamba_registry.h"
+#include "models/config/config_reader.h"
 #include "models/weights/checkpoint.h"
+#include "models/weights/quantization_config.h"
 #include "models/weights/shard_index.h"
 #include "models/weights/weight_loader.h"
 
@@ -188,13 +190,17 @@ CacheCapacity capacity_of(const CacheLayout& layout, std::size_t budget, int max
 /// Counts parameters and bytes: by the headers of the checkpoint where there is one, else by the config's dtype.
 void plan_weights(const std::string& folder, ModelPlan& plan) {
   std::optional<Checkpoint> checkpoint;
-  if (has_all_shards(folder)) checkpoint.emplace(folder);
+  const auto quantization = read_quantization_config(ConfigReader::from_file(plan.model->config().file));
+  // The headers of a checkpoint that cannot be read show other tensors than the model has.
+  const bool readable = !quantization || quantization->refusal.empty();
+  if (quantization) plan.summary.quantization = quantization->method + (readable ? "" : ", which is not read");
+  if (readable && has_all_shards(folder)) checkpoint.emplace(folder);
   WeightLoader loader =
       checkpoint ? WeightLoader(*checkpoint) : WeightLoader(plan.model->config().dtype.value_or(DType::kFloat32));
   // No positions: tables of angles would be the one thing that takes memory.
   plan.model->load_weights(loader, *plan.platform, 0);
   loader.finish();
-  plan.summary.has_weights = checkpoint.has_value();
+  plan.summary.has_weights = has_all_shards(folder);
   plan.summary.parameters = loader.parameters();
   plan.summary.weight_bytes = loader.packed_bytes();
 }

@@ -1,26 +1,40 @@
 #include "engine/serving_model.h"
 
+#include <chrono>
 #include <utility>
 
 #include "engine/cache/cache_pools.h"
 #include "engine/model_plan.h"
+#include "models/config/config_reader.h"
+#include "models/weights/quantization_config.h"
+#include "models/weights/read_ahead.h"
 #include "models/weights/weight_loader.h"
 
 namespace krait {
 namespace {
 
 void load_weights(const LoadOptions& options, ModelPlan& plan) {
-  const Checkpoint checkpoint(options.model_path);
-  WeightLoader loader(checkpoint, *plan.platform, plan.summary.compute_dtype);
-  if (options.on_progress) {
-    loader.on_progress(
-        [&](std::size_t done) { options.on_progress({.bytes_done = done, .bytes_total = checkpoint.total_bytes()}); });
+  const auto start = std::chrono::steady_clock::now();
+  const auto quantization = read_quantization_config(ConfigReader::from_file(plan.model->config().file));
+  if (quantization && !quantization->refusal.empty()) {
+    throw StartupError(
+        Error{.code = ErrorCode::kUnsupported, .message = quantization->refusal, .field = "quantization_config"});
   }
+  const Checkpoint checkpoint(options.model_path);
+  ReadAhead ahead(checkpoint.files());
+  WeightLoader loader(checkpoint, *plan.platform, plan.summary.compute_dtype);
+  if (quantization) loader.set_scale_blocks(quantization->block_rows, quantization->block_columns);
+  plan.summary.read_bytes = checkpoint.total_bytes();
+  loader.on_progress([&](std::size_t done) {
+    ahead.advance(done);
+    if (options.on_progress) options.on_progress({.bytes_done = done, .bytes_total = plan.summary.read_bytes});
+  });
   plan.model->load_weights(loader, *plan.platform, plan.summary.max_model_len);
   loader.finish();
   plan.summary.has_weights = true;
   plan.summary.parameters = loader.parameters();
   plan.summary.weight_bytes = loader.packed_bytes();
+  plan.summary.read_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 std::shared_ptr<CachePools> make_pools(ModelPlan& plan, std::size_t budget) {

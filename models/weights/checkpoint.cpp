@@ -110,10 +110,26 @@ std::size_t Checkpoint::total_bytes() const {
 const std::string& Checkpoint::folder() const { return impl_->folder; }
 
 void Checkpoint::discard(const TensorView& view) const {
-  // An aligned copy is in no mapping and stays.
+  // An aligned copy is in no mapping and stays; by name it goes.
   for (const auto& file : impl_->files) {
     if (file->discard(view)) return;
   }
+}
+
+void Checkpoint::discard(const std::string& name) const {
+  const Impl::Place& place = impl_->place(name);
+  place.file->discard(*place.entry, 0, place.entry->bytes);
+}
+
+void Checkpoint::discard(const std::string& name, std::size_t offset, std::size_t bytes) const {
+  const Impl::Place& place = impl_->place(name);
+  place.file->discard(*place.entry, offset, bytes);
+}
+
+std::vector<std::span<const std::byte>> Checkpoint::files() const {
+  std::vector<std::span<const std::byte>> files;
+  for (const auto& file : impl_->files) files.push_back(file->bytes());
+  return files;
 }
 
 }  // namespace krait

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,12 @@ class Checkpoint {
   /// Gives the memory behind a view of `tensor` back to the system. The view stays valid and is read from the file
   /// again when touched.
   void discard(const TensorView& view) const;
+  /// The same for a tensor, or for `bytes` of it from `offset` on, by name. Views of a tensor whose last byte was given
+  /// back are not to be used again.
+  void discard(const std::string& name) const;
+  void discard(const std::string& name, std::size_t offset, std::size_t bytes) const;
+  /// Every file as it is mapped, in the order of the index.
+  [[nodiscard]] std::vector<std::span<const std::byte>> files() const;
 
  private:
   struct Impl;

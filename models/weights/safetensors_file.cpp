@@ -32,4 +32,11 @@ bool SafetensorsFile::discard(const TensorView& view) const {
   return true;
 }
 
+void SafetensorsFile::discard(const TensorEntry& entry, std::size_t offset, std::size_t bytes) const {
+  file_.discard(file_.bytes().subspan(entry.begin + offset, bytes));
+  if (offset + bytes != entry.bytes) return;
+  const std::lock_guard lock(copies_mutex_);
+  copies_.erase(entry.begin);
+}
+
 }  // namespace krait

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 
 #include "kernels/tensor.h"
@@ -25,6 +26,11 @@ class SafetensorsFile {
   [[nodiscard]] TensorView view(const TensorEntry& entry) const;
   /// True when the view's bytes were in this file's mapping, whose whole pages are then given back to the system.
   bool discard(const TensorView& view) const;
+  /// Gives back `bytes` of one of `entries()` from `offset` on. An aligned copy goes with the tensor's last byte, and
+  /// with it every view of it.
+  void discard(const TensorEntry& entry, std::size_t offset, std::size_t bytes) const;
+  /// The whole file.
+  [[nodiscard]] std::span<const std::byte> bytes() const { return file_.bytes(); }
 
  private:
   [[nodiscard]] std::byte* aligned_copy(const TensorEntry& entry) const;

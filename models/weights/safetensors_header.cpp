@@ -20,6 +20,9 @@ constexpr std::size_t kLengthBytes = 8;
 /// The format's own limit.
 constexpr std::uint64_t kMaximumHeaderBytes = 100'000'000;
 
+/// How the text begins that Git LFS leaves in the place of a file that was not fetched.
+constexpr std::string_view kLfsPointer = "version https://git-lfs.github.com/";
+
 using Entries = std::map<std::string, TensorEntry>;
 
 /// The parts of a file whose header length has been checked.
@@ -50,6 +53,10 @@ std::uint64_t read_header_length(std::span<const std::byte> file) {
 Layout read_layout(std::span<const std::byte> file, const std::string& path) {
   if (file.size() < kLengthBytes) {
     fail(path, "has " + std::to_string(file.size()) + " bytes, too few for a safetensors file");
+  }
+  const std::string_view start(reinterpret_cast<const char*>(file.data()), std::min(file.size(), kLfsPointer.size()));
+  if (start == kLfsPointer) {
+    fail(path, "is a Git LFS pointer and not the weights themselves: run `git lfs pull` in the folder");
   }
   const std::uint64_t length = read_header_length(file);
   const std::string stated = "states a header of " + std::to_string(length) + " bytes; ";

@@ -40,7 +40,7 @@ struct OtherFormat {
 /// The likeliest cause first.
 constexpr std::array<OtherFormat, 5> kOtherFormats = {{
     {".safetensors", "Name the file model.safetensors, or add the index file that lists its shards"},
-    {".gguf", "Krait reads safetensors only: download the model's original safetensors repository"},
+    {".gguf", "Krait reads safetensors only: download the safetensors repository that the GGUF file was made from"},
     {".bin", "Krait reads safetensors only: load it in transformers and write it with save_pretrained()"},
     {".pt", "Krait reads safetensors only: load it in transformers and write it with save_pretrained()"},
     {".pth", "Krait reads safetensors only: load it in transformers and write it with save_pretrained()"},
@@ -65,7 +65,9 @@ std::string first_file_with_suffix(const std::string& folder, std::string_view s
     const std::string name = first_file_with_suffix(folder, format.suffix);
     if (!name.empty()) fail(folder, message.append(", but ").append(name).append(". ").append(format.advice));
   }
-  fail(folder, message);
+  fail(folder, message +
+                   ": the weights are missing. Download the model again, or give `krait info` this folder, which needs "
+                   "only its config.json");
 }
 
 /// A shard lies beside its index; anything else in the name (a slash, "..") would let a download read other files.

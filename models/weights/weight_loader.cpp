@@ -8,6 +8,7 @@
 #include "kernels/platform.h"
 #include "kernels/result.h"
 #include "models/config/json_document.h"
+#include "models/weights/float8.h"
 #include "models/weights/float_conversion.h"
 
 namespace krait {
@@ -75,6 +76,7 @@ TensorView WeightLoader::take(const std::string& name, const Shape& shape) {
     misshapen_.emplace(name, "found " + found.to_string() + ", expected " + shape.to_string());
     return {};
   }
+  if (checkpoint_ != nullptr && is_float8(checkpoint_->dtype(name))) note_scales(name);
   if (planning()) {
     account(name, shape, static_cast<std::size_t>(shape.elements()) * dtype_size(planned_dtype(name)));
     return {};
@@ -85,12 +87,12 @@ TensorView WeightLoader::take(const std::string& name, const Shape& shape) {
   return view;
 }
 
-// Said here and not by the platform, which does not know the name. Integer and 8-bit weights mean nothing without their
-// scales.
+// Said here and not by the platform, which does not know the name. Integer weights mean nothing without their scheme.
 void WeightLoader::require_float(const std::string& name, const TensorView& view) const {
-  if (is_float_weight(view.dtype)) return;
+  if (is_float_weight(view.dtype) || is_float8(view.dtype)) return;
   const std::string message = checkpoint_->file_of(name) + ": tensor `" + name + "` is " +
-                              std::string(dtype_name(view.dtype)) + "; valid are float32, bfloat16 and float16";
+                              std::string(dtype_name(view.dtype)) +
+                              "; valid are float32, bfloat16, float16 and float8_e4m3";
   throw StartupError(Error{.code = ErrorCode::kUnsupported, .message = message, .field = name});
 }
 
@@ -104,7 +106,10 @@ void WeightLoader::account(const std::string& name, const Shape& shape, std::siz
 }
 
 DType WeightLoader::planned_dtype(const std::string& name) const {
-  return checkpoint_ == nullptr ? planned_dtype_ : checkpoint_->dtype(name);
+  if (checkpoint_ == nullptr) return planned_dtype_;
+  const DType dtype = checkpoint_->dtype(name);
+  if (!is_float8(dtype)) return dtype;
+  return scale_of(name).empty() ? DType::kBFloat16 : DType::kFloat32;
 }
 
 Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool transpose) {
@@ -113,10 +118,12 @@ Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool t
   const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * sizeof(float);
   if (planning()) packed_bytes_ += bytes;
   if (source.data == nullptr) return {};
+  std::vector<Floats> keep;
+  const TensorView values = readable(name, source, keep);
   Tensor tensor(platform_->allocate(bytes), DType::kFloat32, transpose ? Shape{shape[1], shape[0]} : shape);
   auto* target = tensor.view().as<float>();
-  transpose ? convert_to_float32_transposed(source, target) : convert_to_float32(source, target);
-  checkpoint_->discard(source);
+  transpose ? convert_to_float32_transposed(values, target) : convert_to_float32(values, target);
+  checkpoint_->discard(name);
   packed_bytes_ += bytes;
   return tensor;
 }
@@ -128,10 +135,12 @@ Tensor WeightLoader::conv_weight(const std::string& name, std::int64_t channels,
 Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int64_t kernel) {
   std::int64_t columns = 0;
   std::vector<TensorView> sources;
+  std::vector<Floats> keep;
   bool complete = true;
   for (const ConvSource& part : parts) {
     sources.push_back(take(part.weight, Shape{part.channels, 1, kernel}));
     complete = complete && sources.back().data != nullptr;
+    if (sources.back().data != nullptr) sources.back() = readable(part.weight, sources.back(), keep);
     columns += part.channels;
   }
   const std::size_t bytes = static_cast<std::size_t>(columns * kernel) * sizeof(float);
@@ -147,7 +156,7 @@ Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int6
       std::copy_n(rows.data() + k * channels, channels, tensor.view().row<float>(k) + first);
     }
     first += channels;
-    checkpoint_->discard(sources[i]);
+    checkpoint_->discard(parts[i].weight);
   }
   packed_bytes_ += bytes;
   return tensor;
@@ -159,31 +168,39 @@ Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
     packed_bytes_ += static_cast<std::size_t>(shape.elements()) * dtype_size(planned_dtype(name));
   }
   if (source.data == nullptr) return {};
-  Tensor tensor(platform_->allocate(source.bytes()), source.dtype, shape);
-  std::memcpy(tensor.view().data, source.data, source.bytes());
-  checkpoint_->discard(source);
-  packed_bytes_ += source.bytes();
+  std::vector<Floats> keep;
+  const TensorView values = readable(name, source, keep);
+  Tensor tensor(platform_->allocate(values.bytes()), values.dtype, shape);
+  std::memcpy(tensor.view().data, values.data, values.bytes());
+  checkpoint_->discard(name);
+  packed_bytes_ += values.bytes();
   return tensor;
 }
 
 // Of a stack only the matrix itself: its neighbours are about to be read.
 void WeightLoader::discard(const MatrixSource& part) const {
-  TensorView weight = checkpoint_->tensor(part.weight);
-  if (part.stack_count > 0) {
-    const std::size_t bytes = weight.bytes() / static_cast<std::size_t>(part.stack_count);
-    weight.data = weight.as<std::byte>() + static_cast<std::size_t>(part.stack_index) * bytes;
-    weight.shape = Shape{static_cast<std::int64_t>(bytes / dtype_size(weight.dtype))};
-  }
-  checkpoint_->discard(weight);
+  if (part.stack_count == 0) return checkpoint_->discard(part.weight);
+  const auto elements = static_cast<std::size_t>(checkpoint_->shape(part.weight).elements());
+  const std::size_t bytes =
+      elements * dtype_size(checkpoint_->dtype(part.weight)) / static_cast<std::size_t>(part.stack_count);
+  checkpoint_->discard(part.weight, static_cast<std::size_t>(part.stack_index) * bytes, bytes);
 }
 
 // Both tensors are asked for even when the first is not there, so that `finish` can list every one.
 bool WeightLoader::take_part(const MatrixSource& part, std::int64_t in_features, WeightSource& source,
-                             std::vector<std::vector<std::byte>>& copies) {
+                             std::vector<std::vector<std::byte>>& copies, std::vector<Floats>& keep) {
   const TensorView weight = take(part.weight, part.weight_shape(in_features));
   const TensorView bias = part.bias.empty() ? TensorView{} : take(part.bias, part.bias_shape());
   if (weight.data == nullptr || (!part.bias.empty() && bias.data == nullptr)) return false;
-  source.parts.push_back(matrix_view(part, weight, in_features, copies));
+  if (is_float8(weight.dtype)) {
+    keep.push_back(dequantize(part.weight, weight, part.stack_count, part.stack_index));
+    MatrixSource matrix = part;
+    matrix.stack_count = 0;
+    const TensorView values(const_cast<float*>(keep.back()->data()), DType::kFloat32, matrix.weight_shape(in_features));
+    source.parts.push_back(matrix_view(matrix, values, in_features, copies));
+  } else {
+    source.parts.push_back(matrix_view(part, weight, in_features, copies));
+  }
   if (!part.bias.empty()) source.biases.push_back(bias_view(part, bias, copies));
   return true;
 }
@@ -193,10 +210,11 @@ PackedWeight WeightLoader::linear(const std::vector<MatrixSource>& parts, std::i
   if (parts.empty()) KRAIT_BUG("a linear weight without parts");
   WeightSource source;
   std::vector<std::vector<std::byte>> copies;
+  std::vector<Floats> keep;
   bool complete = true;
   for (const MatrixSource& part : parts) {
     if (part.bias.empty() != parts.front().bias.empty()) KRAIT_BUG("no bias or one a weight is needed: " + part.weight);
-    complete = take_part(part, in_features, source, copies) && complete;
+    complete = take_part(part, in_features, source, copies, keep) && complete;
   }
   if (planning()) plan_linear(parts, in_features, options.shard);
   if (!complete) return {};
@@ -244,6 +262,7 @@ std::vector<std::string> WeightLoader::unexpected() const {
 }
 
 void WeightLoader::finish() {
+  last_floats_.reset();
   const std::vector<std::string> missing(missing_.begin(), missing_.end());
   std::vector<std::string> misshapen;
   for (const auto& [name, shapes] : misshapen_) misshapen.push_back(name + " (" + shapes + ")");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -35,8 +36,12 @@ struct LinearOptions {
 
 /// Hands tensors to layers by name and keeps account: after the model has taken what it needs, `finish` lists what was
 /// missing, what had another shape, and what nobody asked for. A tensor that is missing or misshapen gives an undefined
-/// Tensor or PackedWeight, so that the layers go on and the report is whole. A dtype other than float32, bfloat16 or
-/// float16 is a StartupError at once.
+/// Tensor or PackedWeight, so that the layers go on and the report is whole. A dtype other than float32, bfloat16,
+/// float16 or 8-bit floating point is a StartupError at once.
+///
+/// 8-bit floats become float32, times the scales in `<name>_scale_inv` or `<name>_scale` where the checkpoint has them:
+/// one for the tensor, one a row, or one a block. Scales of activations (`input_scale`) are left alone: activations are
+/// not rounded to 8 bits here.
 ///
 /// A loader that plans reads nothing and takes no memory: it counts what is asked for and gives only undefined Tensors
 /// and PackedWeights.
@@ -65,6 +70,12 @@ class WeightLoader {
   void ignore(const std::string& name);
   [[nodiscard]] bool has(const std::string& name) const;
 
+  /// Rows and columns that share a scale in matrices of 8-bit floats whose scales lie in blocks.
+  void set_scale_blocks(std::int64_t rows, std::int64_t columns) {
+    block_rows_ = rows;
+    block_columns_ = columns;
+  }
+
   /// Called with the bytes taken so far after every tensor.
   void on_progress(std::function<void(std::size_t)> callback) { progress_ = std::move(callback); }
 
@@ -86,10 +97,20 @@ class WeightLoader {
   [[nodiscard]] DType planned_dtype(const std::string& name) const;
   /// Counts a linear weight that is planned.
   void plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features, const Shard& shard);
+  using Floats = std::shared_ptr<const std::vector<float>>;
   /// The matrix and the bias of one part as `[out, in]` and `[out]`; false when one of them is missing or misshapen.
   bool take_part(const MatrixSource& part, std::int64_t in_features, WeightSource& source,
-                 std::vector<std::vector<std::byte>>& copies);
+                 std::vector<std::vector<std::byte>>& copies, std::vector<Floats>& keep);
   void discard(const MatrixSource& part) const;
+  /// A matrix of 8-bit floats, or number `index` of a stack of them, as float32.
+  Floats dequantize(const std::string& name, const TensorView& stored, std::int64_t stack_count = 0,
+                    std::int64_t stack_index = 0);
+  /// The values of `view`, which holds `name`, as a type that platforms read; what they need is put into `keep`.
+  TensorView readable(const std::string& name, const TensorView& view, std::vector<Floats>& keep);
+  /// Marks the scales of a tensor as taken.
+  void note_scales(const std::string& name);
+  /// The name of the scales of a tensor; empty: none.
+  [[nodiscard]] std::string scale_of(const std::string& name) const;
   void require_float(const std::string& name, const TensorView& view) const;
   void account(const std::string& name, const Shape& shape, std::size_t bytes);
   PackedWeight pack(WeightSource source, const std::string& first_name, const LinearOptions& options);
@@ -99,6 +120,12 @@ class WeightLoader {
   Platform* platform_ = nullptr;            ///< null when planning
   DType compute_dtype_ = DType::kFloat32;
   DType planned_dtype_ = DType::kFloat32;
+  std::int64_t block_rows_ = 128;
+  std::int64_t block_columns_ = 128;
+  /// The matrix converted last: several weights may be cut out of one.
+  std::string last_name_;
+  std::int64_t last_index_ = 0;
+  Floats last_floats_;
   std::set<std::string> taken_;
   std::set<std::string> ignored_;
   std::set<std::string> missing_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -10,6 +11,7 @@
 #include "engine/serving_model.h"
 #include "golden_file.h"
 #include "kernels/cpu/cpu_platform.h"
+#include "models/config/config_reader.h"
 #include "tests/models/config/temp_folder.h"
 
 using namespace krait;
@@ -112,4 +114,62 @@ TEST_CASE("a plan says what fits the cache budget") {
   CHECK(summary.cache_capacity.requests == 1'000'000 / (16 * 512));
   CHECK(summary.cache_capacity.requests_of_full_len == 1'000'000 / (63 * 16 * 512));
   CHECK(summary.cache_capacity.tokens == 1'000'000 / (16 * 512) * 16);
+}
+
+namespace {
+
+/// What a name such as "8B" or "1.7B" allows: half a unit of its last digit that is not zero, up and down.
+struct PublishedSize {
+  double value = 0;
+  double tolerance = 0;
+};
+
+PublishedSize parse_size(const std::string& text) {
+  const double unit = text.back() == 'T' ? 1e12 : text.back() == 'B' ? 1e9 : 1e6;
+  const std::string digits = text.substr(0, text.size() - 1);
+  double last = 1;
+  const std::size_t point = digits.find('.');
+  if (point != std::string::npos) {
+    for (std::size_t i = point + 1; i < digits.size(); ++i) last /= 10;
+  } else {
+    for (std::size_t i = digits.size(); i > 1 && digits[i - 1] == '0'; --i) last *= 10;
+  }
+  return {.value = std::stod(digits) * unit, .tolerance = last / 2 * unit};
+}
+
+std::vector<std::string> published_configs() {
+  std::vector<std::string> folders;
+  for (const auto& entry : std::filesystem::directory_iterator(KRAIT_SOURCE_DIR "/tests/golden/configs")) {
+    if (entry.is_directory()) folders.push_back(entry.path().string());
+  }
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+}  // namespace
+
+TEST_CASE("published configs are planned, and have the number of parameters that they are named after") {
+  const std::vector<std::string> folders = published_configs();
+  REQUIRE(!folders.empty());
+  for (const std::string& folder : folders) {
+    CAPTURE(folder);
+    std::atomic<std::size_t> allocated = 0;
+    LoadOptions options = options_of(folder);
+    options.make_platform = [&] { return std::make_unique<PlanningPlatform>(allocated); };
+    ModelSummary summary;
+    try {
+      summary = plan_model(options);
+    } catch (const StartupError& error) {
+      INFO(error.what());
+      CHECK(std::string(error.what()).find("not built yet") != std::string::npos);
+      continue;
+    }
+    CHECK(allocated == 0);
+    const ConfigReader origin = ConfigReader::from_file(folder + "/origin.json");
+    CHECK(!origin.string("repository").empty());
+    CHECK(!origin.string("path").empty());
+    if (!origin.has("size")) continue;
+    const PublishedSize size = parse_size(origin.string("size"));
+    CHECK(std::abs(static_cast<double>(summary.parameters) - size.value) <= size.tolerance);
+  }
 }

@@ -303,14 +303,13 @@ TEST_CASE("a dtype that no weight has is refused with the file's and the tensor'
   const Checkpoint checkpoint = builder.build();
   FakePlatform platform;
   WeightLoader loader(checkpoint, platform, DType::kFloat32);
-  const std::string valid = "; valid are float32, bfloat16 and float16";
+  const std::string valid = "; valid are float32, bfloat16, float16 and float8_e4m3";
   CHECK(startup_error_message([&] { (void)loader.linear({{.weight = "w", .out_features = 2}}, 2); }) ==
         builder.file() + ": tensor `w` is int8" + valid);
   CHECK(startup_error_message([&] {
           (void)loader.raw("w", {2, 2});
         }) == builder.file() + ": tensor `w` is int8" + valid);
-  CHECK(startup_error_message([&] { (void)loader.float32("f8", {4}); }).find("tensor `f8` is float8") !=
-        std::string::npos);
+  CHECK(values(loader.float32("f8", {4})).size() == 4);
 }
 
 TEST_CASE("what the platform refuses gets the tensor's name") {
@@ -361,4 +360,84 @@ TEST_CASE("planning with a checkpoint reads headers only, and says what does not
   CHECK(message.find("1 missing: absent") != std::string::npos);
   CHECK(message.find("other (found [3], expected [4])") != std::string::npos);
   CHECK(message.find("1 unexpected: left") != std::string::npos);
+}
+
+TEST_CASE("8-bit floats are read with the scales beside them") {
+  Builder builder;
+  // 1, 2, 4 and 8 in e4m3.
+  const std::string row = {0x38, 0x40, 0x48, 0x50};
+  builder.add("plain", "F8_E4M3", {1, 4}, row);
+  builder.add("one.weight", "F8_E4M3", {2, 4}, row + row);
+  builder.add("one.weight_scale", "F32", {}, bytes_of<float>({0.1F}));
+  builder.add("one.input_scale", "F32", {1}, bytes_of<float>({9.0F}));
+  builder.add("rows.weight", "F8_E4M3", {2, 4}, row + row);
+  builder.add("rows.weight_scale", "BF16", {2, 1},
+              bytes_of<std::uint16_t>({krait::float_to_bfloat16(0.5F), krait::float_to_bfloat16(3.0F)}));
+  builder.add("blocks.weight", "F8_E4M3", {3, 4}, row + row + row);
+  builder.add("blocks.weight_scale_inv", "F32", {2, 2}, bytes_of<float>({1, 2, 3, 5}));
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  loader.set_scale_blocks(2, 3);
+  CHECK(values(loader.float32("plain", {1, 4})) == std::vector<float>{1, 2, 4, 8});
+  CHECK(values(loader.float32("one.weight", {2, 4}))[7] == 8 * 0.1F);
+  CHECK(values(loader.float32("rows.weight", {2, 4})) == std::vector<float>{0.5F, 1, 2, 4, 3, 6, 12, 24});
+  CHECK(values(loader.raw("blocks.weight", {3, 4})) == std::vector<float>{1, 2, 4, 16, 1, 2, 4, 16, 3, 6, 12, 40});
+  CHECK_NOTHROW(loader.finish());
+  // Scales are no parameters.
+  CHECK(loader.parameters() == 4 + 8 + 8 + 12);
+
+  WeightLoader plan(checkpoint);
+  plan.raw("plain", {1, 4});
+  plan.raw("one.weight", {2, 4});
+  CHECK(plan.packed_bytes() == 4 * 2 + 8 * 4);
+}
+
+TEST_CASE("a stack of 8-bit floats has scales of its own for each matrix") {
+  Builder builder;
+  const std::string row = {0x38, 0x40};
+  builder.add("stack", "F8_E4M3", {2, 2, 2}, row + row + row + row);
+  builder.add("stack_scale", "F32", {2, 2, 1}, bytes_of<float>({1, 2, 3, 4}));
+  const Checkpoint checkpoint = builder.build();
+  class Reading final : public FakePlatform {
+   public:
+    std::vector<float> seen;
+    PackedWeight pack(const krait::WeightSource& source, const krait::PackScheme& scheme,
+                      const krait::Shard& shard) override {
+      CHECK(source.parts[0].dtype == DType::kFloat32);
+      const auto* data = source.parts[0].as<float>();
+      seen.insert(seen.end(), data, data + source.parts[0].shape.elements());
+      return FakePlatform::pack(source, scheme, shard);
+    }
+  } platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  for (std::int64_t i = 0; i < 2; ++i) {
+    loader.linear({{.weight = "stack", .out_features = 2, .stack_count = 2, .stack_index = i}}, 2);
+  }
+  CHECK(platform.seen == std::vector<float>{1, 2, 2, 4, 3, 6, 4, 8});
+  CHECK_NOTHROW(loader.finish());
+}
+
+TEST_CASE("scales that fit their matrix in no way are refused with both shapes") {
+  Builder builder;
+  builder.add("w.weight", "F8_E4M3", {2, 2}, std::string(4, '\x38'));
+  builder.add("w.weight_scale", "F32", {3}, bytes_of<float>({1, 1, 1}));
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  const std::string message = startup_error_message([&] { loader.float32("w.weight", {2, 2}); });
+  CHECK(message.find("`w.weight_scale` has the shape [3], which fits `w.weight` [2, 2] in no way") !=
+        std::string::npos);
+}
+
+TEST_CASE("a copy of misaligned data goes when its tensor has been taken") {
+  Builder builder;
+  builder.add("one", "U8", {1}, "x");
+  builder.add_counted("w", {2, 2}, 7);
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  loader.ignore("one");
+  for (int i = 0; i < 2; ++i) loader.linear({{.weight = "w", .out_features = 2}}, 2);
+  CHECK(platform.packed[1].first_elements[0] == 7);
 }
