@@ -22,6 +22,8 @@ struct EngineRequest {
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::string cache_salt;
   PromptLogits prompt_logits = PromptLogits::kNone;
+  /// Log-probabilities of the prompt's tokens from the second on: of each, and of the n best in its place.
+  std::optional<int> prompt_logprobs;
   /// Raw logits of every generated token too (`krait logits`).
   bool generated_logits = false;
 };

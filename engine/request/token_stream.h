@@ -31,6 +31,8 @@ struct RequestStats {
 /// What one step gave to one request: a span of tokens (one, or several with drafts), or its end, or both.
 struct TokenEvent {
   std::vector<SampledToken> tokens;
+  /// Tokens of the prompt, scored because of EngineRequest::prompt_logprobs: in order from its second token on.
+  std::vector<SampledToken> prompt{};
   /// Rows of raw logits asked for by PromptLogits or generated_logits, each [vocab], in the order of positions.
   std::vector<std::vector<float>> logits;
   std::optional<FinishReason> finish;      ///< set on the last event

@@ -90,6 +90,7 @@ StepResult ModelRunner::run(const StepPlan& plan) {
     result.outputs.push_back({.key = request.key, .tokens = {}, .logits = {}, .error = std::nullopt});
   }
   copy_logits(context, plan, hidden, result);
+  score_prompts(context, plan, hidden, result);
   sample(context, plan, hidden, result);
   return result;
 }

@@ -45,6 +45,7 @@ class ModelRunner final : public StepRunner {
   StepResult run(const StepPlan& plan);
   void sample(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result);
   void copy_logits(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result);
+  void score_prompts(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result);
 
   Platform& platform_;
   Model& model_;

@@ -12,6 +12,13 @@
 
 namespace krait {
 
+/// Tokens of a prompt to score: targets[i] by the logits of row `first_row + i` of the piece.
+struct StepScores {
+  int first_row = 0;
+  int num_logprobs = 0;  ///< of the n best beside the target
+  std::vector<std::int32_t> targets{};
+};
+
 /// What one request does in one step. Plain data: a tensor-parallel rank or an emulated platform receives the same.
 struct StepRequest {
   std::uint64_t key = 0;  ///< the scheduler's own number for the request
@@ -28,6 +35,7 @@ struct StepRequest {
   /// into the scheduler's request and stay valid until `wait` has returned.
   std::optional<SampleRow> sample;
   PromptLogits logits = PromptLogits::kNone;  ///< kAll: of every token of this piece; kLast: of its last one
+  StepScores scores{};
 };
 
 struct StepPlan {
@@ -39,7 +47,8 @@ struct StepOutput {
   std::uint64_t key = 0;
   std::vector<SampledToken> tokens;  ///< a span: one, or several with drafts; empty when nothing was sampled
   std::vector<std::vector<float>> logits;
-  std::optional<Error> error;  ///< this request must be failed; its neighbours are sound
+  std::vector<SampledToken> scores{};  ///< one a target of StepRequest::scores
+  std::optional<Error> error;          ///< this request must be failed; its neighbours are sound
 };
 
 struct StepResult {

@@ -5,7 +5,7 @@
 namespace krait {
 
 RequestState::RequestState(std::uint64_t key_in, EngineRequest request_in, TimePoint arrival)
-    : key(key_in), request(std::move(request_in)), history(request.prompt), logits(request) {
+    : key(key_in), request(std::move(request_in)), history(request.prompt), logits(request), scores(request) {
   stats.prompt_tokens = num_prompt();
   stats.arrival = arrival;
 }

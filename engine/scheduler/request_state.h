@@ -8,6 +8,7 @@
 #include "engine/request/engine_request.h"
 #include "engine/request/token_stream.h"
 #include "engine/scheduler/logits_rows.h"
+#include "engine/scheduler/prompt_scores.h"
 #include "engine/scheduler/request_cache.h"
 #include "kernels/sampling.h"
 
@@ -26,6 +27,7 @@ struct RequestState {
   int num_computed = 0;               ///< tokens of `history` that are in the caches
   RequestCache cache;
   LogitsRows logits;
+  PromptScores scores;
   RequestStats stats;
   std::uint64_t last_step = 0;  ///< the last step that it was part of
   bool in_flight = false;

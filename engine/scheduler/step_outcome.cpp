@@ -72,13 +72,16 @@ void Scheduler::apply(const Piece& piece, StepOutput output, TimePoint now) {
   const int end = request.num_computed + piece.tokens;
   auto rows = request.logits.take(request.num_computed, end, std::move(output.logits));
   if (!rows.ok()) return fail(request, std::move(rows).error());
+  Status scored = request.scores.take(request.num_computed, end, output.scores);
+  if (!scored.ok()) return fail(request, std::move(scored).error());
   request.num_computed = end;
 
   TokenEvent event;
   event.logits = std::move(rows).value();
+  event.prompt = std::move(output.scores);
   if (sampled) return append_tokens(request, std::move(output.tokens), std::move(event), now);
   if (request.remaining() == 0) return finish(request, FinishReason::kLength, std::move(event));
-  if (!event.logits.empty()) emit(request, std::move(event));
+  if (!event.logits.empty() || !event.prompt.empty()) emit(request, std::move(event));
 }
 
 void Scheduler::append_tokens(RequestState& request, std::vector<SampledToken> tokens, TokenEvent event,

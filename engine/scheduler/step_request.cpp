@@ -10,15 +10,17 @@ bool samples_after(const Piece& piece) {
 StepRequest make_step_request(const Piece& piece) {
   const RequestState& request = *piece.request;
   const auto begin = request.history.begin() + request.num_computed;
-  StepRequest step{.key = request.key,
-                   .tokens = {begin, begin + piece.tokens},
-                   .num_computed = request.num_computed,
-                   .is_decode = request.is_decode(),
-                   .state_read = request.cache.slot(),
-                   .state_write = request.cache.slot(),
-                   .pages = request.cache.pages(),
-                   .sample = std::nullopt,
-                   .logits = request.logits.wanted(request.num_computed, request.num_computed + piece.tokens)};
+  StepRequest step{
+      .key = request.key,
+      .tokens = {begin, begin + piece.tokens},
+      .num_computed = request.num_computed,
+      .is_decode = request.is_decode(),
+      .state_read = request.cache.slot(),
+      .state_write = request.cache.slot(),
+      .pages = request.cache.pages(),
+      .sample = std::nullopt,
+      .logits = request.logits.wanted(request.num_computed, request.num_computed + piece.tokens),
+      .scores = request.scores.wanted(request.num_computed, request.num_computed + piece.tokens, request.history)};
   if (samples_after(piece)) step.sample = request.sample_row();
   return step;
 }

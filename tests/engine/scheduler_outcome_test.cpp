@@ -191,3 +191,41 @@ TEST_CASE("a lost step fails those in it and nobody else", "[scheduler][outcome]
   CHECK(h.outcomes[3].answer == solo_answer(request_of(5, 3, 3)));
   CHECK(h.empty());
 }
+
+TEST_CASE("a prompt's scores come once and in order, however it is cut, and after preemption", "[scheduler][outcome]") {
+  for (const int max_tokens : {0, 1, 12}) {
+    for (const int tokens : {1, 7, 100}) {
+      CAPTURE(max_tokens, tokens);
+      EngineRequest request = request_of(40, max_tokens);
+      request.prompt_logprobs = 2;
+      const Outcome outcome = run_alone(request, {.max_num_seqs = 1, .max_num_batched_tokens = tokens});
+      CHECK(outcome.answer == solo_answer(request));
+      CHECK(outcome.answer.scores.size() == 39);
+    }
+  }
+  // Room for one of the two: the later one is preempted and computes its history again.
+  Harness h({.max_num_seqs = 2, .max_num_batched_tokens = 16}, small_layout(), 64 * 2 + 80 * 22);
+  std::vector<EngineRequest> requests{request_of(30, 30, 1), request_of(30, 30, 2)};
+  std::vector<std::uint64_t> keys;
+  for (EngineRequest& request : requests) {
+    request.prompt_logprobs = 0;
+    keys.push_back(h.add(request));
+  }
+  h.run();
+  CHECK(h.log.violations.empty());
+  CHECK(h.outcomes[keys[0]].stats.preemptions + h.outcomes[keys[1]].stats.preemptions > 0);
+  for (std::size_t i = 0; i < keys.size(); ++i) CHECK(h.outcomes[keys[i]].answer == solo_answer(requests[i]));
+}
+
+TEST_CASE("a runner that scores too few tokens fails the request", "[scheduler][outcome]") {
+  EngineRequest request = request_of(10, 3);
+  request.prompt_logprobs = 0;
+  Harness h(kRoomy);
+  h.runner.tamper = [](const StepPlan&, StepResult& result) {
+    for (StepOutput& output : result.outputs) output.scores.clear();
+  };
+  const auto key = h.add(request);
+  h.run();
+  REQUIRE(h.outcomes[key].error.has_value());
+  CHECK_THAT(h.outcomes[key].error->message, Contains("scored 0 tokens of a prompt where 9 were asked for"));
+}

@@ -59,6 +59,7 @@ class RandomRun {
     EngineRequest request = request_of(pick(1, chance(20) ? 60 : 12), pick(0, 25), random_());
     request.priority = chance(30) ? pick(-2, 2) : 0;
     request.prompt_logits = static_cast<PromptLogits>(chance(30) ? pick(0, 2) : 0);
+    if (chance(20)) request.prompt_logprobs = pick(0, 3);
     request.generated_logits = chance(20);
     for (int i = chance(30) ? pick(1, 4) : 0; i > 0; --i)
       request.sampling.stop_token_ids.push_back(pick(0, kVocab - 1));

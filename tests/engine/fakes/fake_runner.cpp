@@ -104,6 +104,11 @@ StepOutput FakeRunner::compute(const StepRequest& request) {
     write_kv(request, position, token);
     state = advance(state, token, position);
     if (request.logits == PromptLogits::kAll) output.logits.push_back(logits_row(state, position));
+    const auto scored = static_cast<std::size_t>(position - request.num_computed - request.scores.first_row);
+    if (scored < request.scores.targets.size()) {
+      const std::int32_t target = request.scores.targets[scored];
+      output.scores.push_back({.token = target, .logprob = score(state, target), .rank = 1, .top = {}});
+    }
     ++position;
   }
   if (request.logits == PromptLogits::kLast) output.logits.push_back(logits_row(state, position - 1));

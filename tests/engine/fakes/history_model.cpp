@@ -38,6 +38,10 @@ std::vector<float> logits_row(std::uint64_t state, int position) {
   return {static_cast<float>(position), static_cast<float>(state & 0xFFFFU)};
 }
 
+float score(std::uint64_t state, std::int32_t token) {
+  return -static_cast<float>(mix(state + static_cast<std::uint64_t>(token)) & 0xFFFFU);
+}
+
 std::int32_t sample(std::uint64_t state, const SampleRow& row) {
   auto token = static_cast<std::int32_t>(mix(state ^ mix(row.seed + (row.position << 20U))) % kVocab);
   while (contains(row.banned_tokens, token)) token = (token + 1) % kVocab;
@@ -51,6 +55,10 @@ Answer solo_answer(const EngineRequest& request) {
   int position = 0;
   const auto feed = [&](std::int32_t token) {
     state = advance(state, token, position);
+    const auto next = static_cast<std::size_t>(position) + 1;
+    if (request.prompt_logprobs && next < request.prompt.size()) {
+      answer.scores.emplace_back(request.prompt[next], score(state, request.prompt[next]));
+    }
     if (wants_row(request, position)) answer.logits.push_back(logits_row(state, position));
     ++position;
   };

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/request/engine_request.h"
@@ -19,12 +20,15 @@ std::uint64_t advance(std::uint64_t state, std::int32_t token, int position);
 std::uint64_t kv_entry(std::int32_t token, int position);
 /// The row of logits after the token at `position`: enough to tell it from every other row.
 std::vector<float> logits_row(std::uint64_t state, int position);
+/// The log-probability that the row after `state` gives to a token.
+float score(std::uint64_t state, std::int32_t token);
 std::int32_t sample(std::uint64_t state, const SampleRow& row);
 
 /// What a request must be given, whatever else runs: computed without scheduler, caches or batches.
 struct Answer {
   std::vector<std::int32_t> tokens;
   std::vector<std::vector<float>> logits;
+  std::vector<std::pair<std::int32_t, float>> scores;  ///< of the prompt: token and log-probability
   std::optional<FinishReason> finish;
   std::optional<std::int32_t> stop_token;
   bool operator==(const Answer&) const = default;

@@ -26,6 +26,7 @@ struct Outcome {
   void take(TokenEvent event) {
     if (answer.finish) ++events_after_end;
     for (const SampledToken& token : event.tokens) answer.tokens.push_back(token.token);
+    for (const SampledToken& token : event.prompt) answer.scores.emplace_back(token.token, token.logprob);
     for (auto& row : event.logits) answer.logits.push_back(std::move(row));
     if (event.finish) answer.finish = event.finish;
     if (event.stop_token) answer.stop_token = event.stop_token;
