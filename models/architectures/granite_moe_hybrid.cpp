@@ -87,7 +87,9 @@ Mamba2Config mamba_config(const ConfigReader& reader, const ModelConfig& config)
                                            .chunk_size = "mamba_chunk_size",
                                            .expand = "mamba_expand",
                                            .norm_eps = "rms_norm_eps"});
-  mamba.proj_bias = reader.boolean_or("mamba_proj_bias", false);
+  read_time_step_limit(reader, mamba);
+  mamba.in_proj_bias = reader.boolean_or("mamba_proj_bias", false);
+  mamba.out_proj_bias = mamba.in_proj_bias;
   mamba.conv_bias = reader.boolean_or("mamba_conv_bias", true);
   return mamba;
 }

@@ -45,7 +45,9 @@ std::unique_ptr<Model> make_mamba2(const ConfigReader& reader, ModelConfig confi
                                            .chunk_size = "chunk_size",
                                            .expand = "expand",
                                            .norm_eps = "layer_norm_epsilon"});
-  mamba.proj_bias = reader.boolean_or("use_bias", false);
+  read_time_step_limit(reader, mamba);
+  mamba.in_proj_bias = reader.boolean_or("use_bias", false);
+  mamba.out_proj_bias = mamba.in_proj_bias;
   mamba.conv_bias = reader.boolean_or("use_conv_bias", true);
   std::vector<std::unique_ptr<DecoderLayer>> layers;
   for (int i = 0; i < config.num_layers; ++i) {

@@ -20,6 +20,20 @@ int bounded(const ConfigReader& reader, std::string_view key, std::int64_t maxim
   return static_cast<int>(reader.integer(key, 1, maximum));
 }
 
+/// `num_hidden_layers`, or the length of the list of layer kinds where the config has only that (nemotron_h).
+int read_num_layers(const ConfigReader& reader) {
+  if (!reader.has("num_hidden_layers")) {
+    std::size_t count = 0;
+    if (reader.has("layers_block_type")) {
+      count = reader.strings("layers_block_type").size();
+    } else if (reader.has("hybrid_override_pattern")) {
+      count = reader.string("hybrid_override_pattern").size();
+    }
+    if (count > 0 && count <= static_cast<std::size_t>(kMaximumLayers)) return static_cast<int>(count);
+  }
+  return bounded(reader, "num_hidden_layers", kMaximumLayers);
+}
+
 /// Only the first name counts: the one that transformers would build.
 std::string read_architecture(const ConfigReader& reader) {
   const std::vector<std::string> names = reader.strings("architectures");
@@ -70,7 +84,7 @@ ModelConfig read_model_config(const ConfigReader& reader, const std::string& fol
   config.model_type = reader.string("model_type");
   config.hidden_size = bounded(text, "hidden_size", kMaximumHiddenSize);
   config.vocab_size = bounded(text, "vocab_size", kMaximumVocabSize);
-  config.num_layers = bounded(text, "num_hidden_layers", kMaximumLayers);
+  config.num_layers = read_num_layers(text);
   for (const std::string_view key : {"max_position_embeddings", "model_max_length"}) {
     if (!text.has(key)) continue;
     config.max_position_embeddings = bounded(text, key, ConfigReader::kMaximumInteger);

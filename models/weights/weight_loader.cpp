@@ -128,6 +128,14 @@ Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool t
   return tensor;
 }
 
+Tensor WeightLoader::vector(std::span<const float> values) {
+  packed_bytes_ += values.size_bytes();
+  if (planning()) return {};
+  Tensor tensor(platform_->allocate(values.size_bytes()), DType::kFloat32, {static_cast<std::int64_t>(values.size())});
+  std::copy(values.begin(), values.end(), tensor.view().as<float>());
+  return tensor;
+}
+
 Tensor WeightLoader::conv_weight(const std::string& name, std::int64_t channels, std::int64_t kernel) {
   return conv_weight({{.weight = name, .channels = channels}}, kernel);
 }

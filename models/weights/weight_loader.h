@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,6 +58,8 @@ class WeightLoader {
   Tensor float32(const std::string& name, const Shape& shape, bool transpose = false);
   /// The tensor's own bytes and dtype, copied into the platform's memory (embedding tables).
   Tensor raw(const std::string& name, const Shape& shape);
+  /// Numbers that the checkpoint does not have but a formula or the config gives: [n] float32 in the platform's memory.
+  Tensor vector(std::span<const float> values);
   /// A depthwise convolution's weight `[channels, 1, kernel]` as float32 [kernel, channels].
   Tensor conv_weight(const std::string& name, std::int64_t channels, std::int64_t kernel);
   /// Several of them side by side: [kernel, sum of channels] (delta nets keep q, k and v apart).

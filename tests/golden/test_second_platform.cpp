@@ -7,7 +7,6 @@
 #include "kernels/cpu/cpu_platform.h"
 #include "models/backends/mamba2/mamba2_recurrent_backend.h"
 #include "models/backends/mamba_registry.h"
-#include "models/layers/workspace.h"
 
 using namespace krait;
 using namespace krait::test;
@@ -23,27 +22,19 @@ class PlainMamba2Backend final : public Mamba2RecurrentBackend {
  public:
   [[nodiscard]] std::string_view name() const override { return "plain_mamba2"; }
 
-  void prefill(const BackendContext& context, const Mamba2Metadata& metadata, const Mamba2Parameters& parameters,
+  void prefill(const BackendContext& /*context*/, const Mamba2Metadata& metadata, const Mamba2Parameters& parameters,
                const StateCacheView& state, const Mamba2Activations& activations) const override {
-    run(context, metadata.prefill_batch(), parameters, state, activations);
+    run(metadata.prefill_batch(), parameters, state, activations);
   }
-  void decode(const BackendContext& context, const Mamba2Metadata& metadata, const Mamba2Parameters& parameters,
+  void decode(const BackendContext& /*context*/, const Mamba2Metadata& metadata, const Mamba2Parameters& parameters,
               const StateCacheView& state, const Mamba2Activations& activations) const override {
-    run(context, metadata.decode_batch(), parameters, state, activations);
+    run(metadata.decode_batch(), parameters, state, activations);
   }
 
  private:
-  static void run(const BackendContext& context, const SequenceBatch& batch, const Mamba2Parameters& parameters,
-                  const StateCacheView& state, const Mamba2Activations& activations) {
+  static void run(const SequenceBatch& batch, const Mamba2Parameters& parameters, const StateCacheView& state,
+                  const Mamba2Activations& activations) {
     ++g_scans;
-    const TensorView xbc = context.workspace->matrix(activations.xbc.rows(), parameters.conv_dim());
-    context.ops->causal_conv1d({.x = activations.xbc,
-                                .weight = parameters.conv_weight,
-                                .bias = parameters.conv_bias,
-                                .silu = true,
-                                .batch = batch,
-                                .state = state,
-                                .out = xbc});
     for (std::size_t i = 0; i < batch.state_read.size(); ++i) {
       auto* to = reinterpret_cast<float*>(state.recurrent +
                                           static_cast<std::size_t>(batch.state_write[i]) * state.slot_stride);
@@ -56,14 +47,17 @@ class PlainMamba2Backend final : public Mamba2RecurrentBackend {
         std::memmove(to, from, bytes);
       }
       for (std::int32_t t = batch.query_start_loc[i]; t < batch.query_start_loc[i + 1]; ++t) {
-        token(parameters, xbc.row<float>(t), activations.dt.row<float>(t), to, activations.y.row<float>(t));
+        token(parameters, activations, t, to);
       }
     }
   }
 
-  static void token(const Mamba2Parameters& p, const float* x, const float* dt, float* state, float* y) {
-    const float* b = x + p.intermediate_size();
-    const float* c = b + p.groups * p.state_size;
+  static void token(const Mamba2Parameters& p, const Mamba2Activations& in, std::int32_t t, float* state) {
+    const float* x = in.x.row<float>(t);
+    const float* b = in.b.row<float>(t);
+    const float* c = in.c.row<float>(t);
+    const float* dt = in.dt.row<float>(t);
+    float* y = in.y.row<float>(t);
     for (int h = 0; h < p.heads; ++h) {
       const int group = h / (p.heads / p.groups);
       const float step = std::min(std::max(std::log1p(std::exp(dt[h] + p.dt_bias.as<float>()[h])), p.dt_min), p.dt_max);

@@ -2,37 +2,8 @@
 
 #include "models/backends/selective_state_update.h"
 #include "models/layers/cache_group.h"
-#include "models/layers/workspace.h"
 
 namespace krait {
-namespace {
-
-/// x, B and C in the columns of the convolution's output.
-struct ConvolvedViews {
-  TensorView x;
-  TensorView b;
-  TensorView c;
-};
-
-ConvolvedViews convolve(const BackendContext& context, const SequenceBatch& batch, const Mamba2Parameters& parameters,
-                        const StateCacheView& state, const TensorView& xbc) {
-  const TensorView out = context.workspace->matrix(xbc.rows(), parameters.conv_dim());
-  context.ops->causal_conv1d({.x = xbc,
-                              .weight = parameters.conv_weight,
-                              .bias = parameters.conv_bias,
-                              .silu = true,
-                              .batch = batch,
-                              .state = state,
-                              .out = out});
-  const int inner = parameters.intermediate_size();
-  const int group_columns = parameters.groups * parameters.state_size;
-  return {.x = out.slice_columns(0, inner),
-          .b = out.slice_columns(inner, group_columns),
-          .c = out.slice_columns(inner + group_columns, group_columns)};
-}
-
-}  // namespace
-
 const BackendCapabilities& Mamba2RecurrentBackend::capabilities() const {
   static const BackendCapabilities capabilities{
       .platforms = {},
@@ -56,45 +27,52 @@ std::unique_ptr<MetadataBuilder> Mamba2RecurrentBackend::make_metadata_builder(c
   return std::make_unique<Mamba2MetadataBuilder>(group.chunk_size);
 }
 
+void Mamba2RecurrentBackend::convolve(const BackendContext& context, const Mamba2Metadata& metadata,
+                                      const Mamba2Parameters& parameters, const StateCacheView& state,
+                                      const TensorView& x, const TensorView& out) const {
+  // Convolution states and recurrent ones lie apart, so that all waves may be convolved before the first is scanned.
+  for (const SequenceWave& wave : metadata.step_waves) {
+    context.ops->causal_conv1d({.x = x,
+                                .weight = parameters.conv_weight,
+                                .bias = parameters.conv_bias,
+                                .silu = true,
+                                .batch = wave.batch(),
+                                .state = state,
+                                .out = out});
+  }
+}
+
 void Mamba2RecurrentBackend::prefill(const BackendContext& context, const Mamba2Metadata& metadata,
                                      const Mamba2Parameters& parameters, const StateCacheView& state,
                                      const Mamba2Activations& activations) const {
   for (const SequenceWave& wave : metadata.prefill_waves) {
-    scan(context, wave.batch(), parameters, state, activations);
+    context.ops->ssm_scan({.x = activations.x,
+                           .b = activations.b,
+                           .c = activations.c,
+                           .dt = activations.dt,
+                           .a = parameters.a,
+                           .d = parameters.d,
+                           .dt_bias = parameters.dt_bias,
+                           .dt_min = parameters.dt_min,
+                           .dt_max = parameters.dt_max,
+                           .heads = parameters.heads,
+                           .head_dim = parameters.head_dim,
+                           .groups = parameters.groups,
+                           .state_size = parameters.state_size,
+                           .batch = wave.batch(),
+                           .state = state,
+                           .y = activations.y});
   }
-}
-
-void Mamba2RecurrentBackend::scan(const BackendContext& context, const SequenceBatch& batch,
-                                  const Mamba2Parameters& parameters, const StateCacheView& state,
-                                  const Mamba2Activations& activations) {
-  const ConvolvedViews in = convolve(context, batch, parameters, state, activations.xbc);
-  context.ops->ssm_scan({.x = in.x,
-                         .b = in.b,
-                         .c = in.c,
-                         .dt = activations.dt,
-                         .a = parameters.a,
-                         .d = parameters.d,
-                         .dt_bias = parameters.dt_bias,
-                         .dt_min = parameters.dt_min,
-                         .dt_max = parameters.dt_max,
-                         .heads = parameters.heads,
-                         .head_dim = parameters.head_dim,
-                         .groups = parameters.groups,
-                         .state_size = parameters.state_size,
-                         .batch = batch,
-                         .state = state,
-                         .y = activations.y});
 }
 
 void Mamba2RecurrentBackend::decode(const BackendContext& context, const Mamba2Metadata& metadata,
                                     const Mamba2Parameters& parameters, const StateCacheView& state,
                                     const Mamba2Activations& activations) const {
-  const ConvolvedViews in = convolve(context, metadata.decode_batch(), parameters, state, activations.xbc);
   SelectiveStateUpdateArgs args;
-  args.x = in.x;
+  args.x = activations.x;
   args.dt = activations.dt;
-  args.b = in.b;
-  args.c = in.c;
+  args.b = activations.b;
+  args.c = activations.c;
   args.a = parameters.a.as<const float>();
   args.d = parameters.d.as<const float>();
   args.dt_bias = parameters.dt_bias.as<const float>();
