@@ -32,7 +32,7 @@ constexpr std::array kArchitectures = {
     Architecture{"MistralForCausalLM", "Mistral", "full_attention + sliding_window", &make_mistral, true},
     Architecture{"NemotronHForCausalLM", "Nemotron-H, Nemotron 3", "mamba2 + full_attention", &make_nemotron_h, true},
     Architecture{"OlmoHybridForCausalLM", "OLMo Hybrid", "gdn_attention + full_attention", &make_olmo_hybrid, true},
-    Architecture{"Plamo2ForCausalLM", "PLaMo 2", "mamba2 + sliding_window + full_attention", &make_plamo2, false},
+    Architecture{"Plamo2ForCausalLM", "PLaMo 2", "mamba2 + sliding_window + full_attention", &make_plamo2, false, true},
     Architecture{"Qwen3_5ForCausalLM", "Qwen3.5", "gdn_attention + full_attention", &make_qwen3_5, true},
     Architecture{"Qwen3_5ForConditionalGeneration", "Qwen3.5 (multimodal layout, text only)",
                  "gdn_attention + full_attention", &make_qwen3_5, true},

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "models/architectures/attention_config_reader.h"
 #include "models/architectures/causal_lm.h"
 #include "models/architectures/families.h"
@@ -33,10 +31,7 @@ Mamba2Config mamba_config(const ConfigReader& reader, const ModelConfig& config)
 std::vector<bool> read_attention_layers(const ConfigReader& reader, int num_layers) {
   std::vector<bool> is_attention(static_cast<std::size_t>(num_layers), false);
   if (!reader.has("attn_layer_indices")) return is_attention;
-  for (const double index : reader.numbers("attn_layer_indices")) {
-    if (index < 0 || index >= num_layers || index != std::floor(index)) {
-      reader.fail("attn_layer_indices", "must be layer numbers from 0 to " + std::to_string(num_layers - 1));
-    }
+  for (const std::int64_t index : reader.integers("attn_layer_indices", 0, num_layers - 1)) {
     is_attention[static_cast<std::size_t>(index)] = true;
   }
   return is_attention;

@@ -1,9 +1,9 @@
-#include <cmath>
-#include <limits>
 #include <optional>
 
+#include "models/architectures/attention_config_reader.h"
 #include "models/architectures/causal_lm.h"
 #include "models/architectures/families.h"
+#include "models/architectures/layer_types_reader.h"
 #include "models/architectures/mamba2_config_reader.h"
 #include "models/layers/attention.h"
 #include "models/layers/mamba2_mixer.h"
@@ -60,14 +60,8 @@ class GraniteLayer final : public DecoderLayer {
 };
 
 AttentionConfig attention_config(const ConfigReader& reader, const ModelConfig& config) {
-  AttentionConfig attention;
-  attention.hidden_size = config.hidden_size;
-  attention.heads = static_cast<int>(reader.integer("num_attention_heads"));
-  attention.kv_heads = static_cast<int>(reader.integer_or("num_key_value_heads", attention.heads, 1));
-  attention.head_dim = static_cast<int>(reader.integer_or("head_dim", config.hidden_size / attention.heads, 1));
+  AttentionConfig attention = read_attention_config(reader, config.hidden_size);
   attention.scale = static_cast<float>(reader.number_or("attention_multiplier", 1.0));
-  attention.bias = reader.boolean_or("attention_bias", false);
-  attention.output_bias = attention.bias;
   const std::string position = reader.string_or("position_embedding_type", "nope");
   if (position == "rope") {
     attention.rope = read_rope_config(reader, attention.head_dim);
@@ -94,21 +88,14 @@ Mamba2Config mamba_config(const ConfigReader& reader, const ModelConfig& config)
   return mamba;
 }
 
-/// `layer_types`, in the published spelling or in the one of re-saved files; true for a Mamba-2 layer.
+/// `layer_types` or `layers_block_type`, in the published spelling or in the one of re-saved files; true for a Mamba-2
+/// layer.
 std::vector<bool> read_layer_kinds(const ConfigReader& reader, int num_layers) {
   const char* key = reader.has("layer_types") ? "layer_types" : "layers_block_type";
   std::vector<bool> is_mamba;
-  for (const std::string& kind : reader.strings(key)) {
-    const bool mamba = kind == "mamba" || kind == "linear_attention";
-    if (!mamba && kind != "attention" && kind != "full_attention") {
-      reader.fail(key, "has the layer kind '" + kind +
-                           "'. Valid kinds: mamba, attention (or linear_attention, full_attention)");
-    }
-    is_mamba.push_back(mamba);
-  }
-  if (static_cast<int>(is_mamba.size()) != num_layers) {
-    reader.fail(key, "has " + std::to_string(is_mamba.size()) + " entries, but `num_hidden_layers` is " +
-                         std::to_string(num_layers));
+  for (const std::string& kind :
+       read_layer_types(reader, key, num_layers, {"mamba", "attention", "linear_attention", "full_attention"})) {
+    is_mamba.push_back(kind == "mamba" || kind == "linear_attention");
   }
   return is_mamba;
 }

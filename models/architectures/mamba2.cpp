@@ -44,7 +44,10 @@ std::unique_ptr<Model> make_mamba2(const ConfigReader& reader, ModelConfig confi
                                            .conv_kernel = "conv_kernel",
                                            .chunk_size = "chunk_size",
                                            .expand = "expand",
-                                           .norm_eps = "layer_norm_epsilon"});
+                                           .norm_eps = "layer_norm_epsilon",
+                                           .default_head_dim = 64,
+                                           .default_groups = 8,
+                                           .default_state = 128});
   read_time_step_limit(reader, mamba);
   mamba.in_proj_bias = reader.boolean_or("use_bias", false);
   mamba.out_proj_bias = mamba.in_proj_bias;

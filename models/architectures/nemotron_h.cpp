@@ -269,7 +269,8 @@ std::unique_ptr<Model> make_nemotron_h(const ConfigReader& reader, ModelConfig c
   CausalLm::Frame frame{.embedding = "backbone.embeddings",
                         .final_norm = "backbone.norm_f",
                         .lm_head = "lm_head",
-                        .norm_eps = builder.norm_eps()};
+                        .norm_eps = builder.norm_eps(),
+                        .ignored = {"mtp.*"}};  // the layers that predict several tokens ahead
   return std::make_unique<CausalLm>(std::move(config), std::move(frame), std::move(layers), context);
 }
 

@@ -3,6 +3,7 @@
 
 #include "models/architectures/causal_lm.h"
 #include "models/architectures/families.h"
+#include "models/architectures/layer_types_reader.h"
 #include "models/architectures/mamba2_config_reader.h"
 #include "models/config/activation_config.h"
 #include "models/layers/attention.h"
@@ -229,44 +230,29 @@ ZambaConfig read_zamba_config(const ConfigReader& reader, const ModelConfig& con
   return zamba;
 }
 
-/// True for a hybrid layer.
-std::vector<bool> read_layer_kinds(const ConfigReader& reader, int num_layers) {
-  std::vector<bool> is_hybrid;
-  for (const std::string& kind : reader.strings("layers_block_type")) {
-    if (kind != "mamba" && kind != "linear_attention" && kind != "hybrid") {
-      reader.fail("layers_block_type",
-                  "has the layer kind '" + kind + "'. Valid kinds: mamba (or linear_attention), hybrid");
-    }
-    is_hybrid.push_back(kind == "hybrid");
-  }
-  if (static_cast<int>(is_hybrid.size()) != num_layers) {
-    reader.fail("layers_block_type", "has " + std::to_string(is_hybrid.size()) +
-                                         " entries, but `num_hidden_layers` is " + std::to_string(num_layers));
-  }
-  return is_hybrid;
-}
-
 }  // namespace
 
 std::unique_ptr<Model> make_zamba2(const ConfigReader& reader, ModelConfig config, const LayerContext& context) {
   const ZambaConfig zamba = read_zamba_config(reader, config);
   const auto num_blocks = static_cast<std::size_t>(reader.integer_or("num_mem_blocks", 1, 1));
-  const std::vector<bool> is_hybrid = read_layer_kinds(reader, config.num_layers);
+  const std::vector<std::string> kinds =
+      read_layer_types(reader, "layers_block_type", config.num_layers, {"mamba", "linear_attention", "hybrid"});
   std::vector<std::shared_ptr<SharedBlock>> blocks;  // stored under the first layer that uses them
   std::vector<std::unique_ptr<DecoderLayer>> layers;
   std::size_t uses = 0;
-  for (std::size_t i = 0; i < is_hybrid.size(); ++i) {
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
     const std::string prefix = "model.layers." + std::to_string(i);
+    const bool is_hybrid = kinds[i] == "hybrid";
     std::unique_ptr<SharedBlockUse> use;
-    if (is_hybrid[i]) {
+    if (is_hybrid) {
       if (blocks.size() < num_blocks) {
         blocks.push_back(std::make_shared<SharedBlock>(prefix + ".shared_transformer", zamba, context));
       }
       use = std::make_unique<SharedBlockUse>(prefix, blocks[uses % num_blocks], static_cast<int>(uses), zamba, context);
       ++uses;
     }
-    layers.push_back(std::make_unique<ZambaLayer>(is_hybrid[i] ? prefix + ".mamba_decoder" : prefix, std::move(use),
-                                                  zamba, context));
+    layers.push_back(
+        std::make_unique<ZambaLayer>(is_hybrid ? prefix + ".mamba_decoder" : prefix, std::move(use), zamba, context));
   }
   CausalLm::Frame frame{.embedding = "model.embed_tokens",
                         .final_norm = "model.final_layernorm",

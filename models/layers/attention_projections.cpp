@@ -1,5 +1,7 @@
 #include "models/layers/attention_projections.h"
 
+#include <numeric>
+
 #include "models/weights/weight_loader.h"
 
 namespace krait {
@@ -14,9 +16,28 @@ std::vector<std::int32_t> rows_of_half(const AttentionConfig& config, int half) 
   return rows;
 }
 
+/// `count` rows from `first` on.
+std::vector<std::int32_t> rows_from(std::int64_t first, std::int64_t count) {
+  std::vector<std::int32_t> rows(static_cast<std::size_t>(count));
+  std::iota(rows.begin(), rows.end(), static_cast<std::int32_t>(first));
+  return rows;
+}
+
+/// q, k and v out of one tensor.
+std::vector<LinearPart> fused_parts(const std::string& name, std::int64_t q, std::int64_t kv) {
+  std::vector<LinearPart> parts;
+  std::int64_t first = 0;
+  for (const std::int64_t count : {q, kv, kv}) {
+    parts.push_back({.name = name, .out_features = count, .rows = rows_from(first, count), .stored_rows = q + 2 * kv});
+    first += count;
+  }
+  return parts;
+}
+
 std::vector<LinearPart> qkv_parts(const std::string& name, const AttentionConfig& config) {
   const std::int64_t q = std::int64_t{config.heads} * config.head_dim;
   const std::int64_t kv = std::int64_t{config.kv_heads} * config.head_dim;
+  if (!config.names.qkv.empty()) return fused_parts(name + "." + config.names.qkv, q, kv);
   const LinearPart k{.name = name + "." + config.names.k, .out_features = kv};
   const LinearPart v{.name = name + "." + config.names.v, .out_features = kv};
   const std::string q_name = name + "." + config.names.q;
@@ -28,9 +49,18 @@ std::vector<LinearPart> qkv_parts(const std::string& name, const AttentionConfig
 }
 
 std::optional<RmsNorm> make_norm(const std::string& name, const AttentionConfig& config, int heads) {
-  if (config.qk_norm == QkNorm::kNone) return std::nullopt;
+  if (config.qk_norm == QkNorm::kNone || config.qk_norm == QkNorm::kEachHead) return std::nullopt;
   const int size = config.qk_norm == QkNorm::kPerHead ? config.head_dim : heads * config.head_dim;
   return RmsNorm(name, size, config.qk_norm_eps, config.qk_norm_weight);
+}
+
+/// Norms every head of `x` in place with its own row of `weights`.
+void norm_each_head(Operations& ops, const TensorView& x, const TensorView& weights, float eps) {
+  const std::int64_t head_dim = weights.columns();
+  for (std::int64_t head = 0; head < weights.rows(); ++head) {
+    const TensorView values = x.slice_columns(head * head_dim, head_dim);
+    ops.add_rms_norm({.residual = values, .weight = weights.slice_rows(head, 1), .eps = eps, .out = values});
+  }
 }
 
 }  // namespace
@@ -52,8 +82,9 @@ AttentionProjections::AttentionProjections(std::string name, const AttentionConf
                        " key/value heads do not divide the number of attention heads (" + std::to_string(config.heads) +
                        ")");
   }
-  if (config.qk_norm == QkNorm::kFullWidth && context.parallel.size > 1) {
-    throw StartupError("layer '" + name_ + "': a norm over all heads cannot be split over ranks in this version");
+  if ((config.qk_norm == QkNorm::kFullWidth || config.qk_norm == QkNorm::kEachHead) && context.parallel.size > 1) {
+    throw StartupError("layer '" + name_ +
+                       "': a norm with a weight over all heads cannot be split over ranks in this version");
   }
   if (config.output_gate == OutputGate::kPerHead) {
     head_gate_.emplace(std::vector<LinearPart>{{.name = name_ + "." + config.names.gate, .out_features = config.heads}},
@@ -70,6 +101,10 @@ void AttentionProjections::load(WeightLoader& loader) {
   if (head_gate_) head_gate_->load(loader);
   if (q_norm_) q_norm_->load(loader);
   if (k_norm_) k_norm_->load(loader);
+  if (config_.qk_norm == QkNorm::kEachHead) {
+    q_norm_heads_ = loader.float32(name_ + "." + config_.names.q_norm, {config_.heads, config_.head_dim});
+    k_norm_heads_ = loader.float32(name_ + "." + config_.names.k_norm, {config_.kv_heads, config_.head_dim});
+  }
   if (config_.sinks) sinks_ = loader.float32(name_ + ".sinks", {config_.heads});
 }
 
@@ -90,6 +125,10 @@ AttentionProjections::Qkv AttentionProjections::project(ForwardContext& context,
 void AttentionProjections::finish_qkv(ForwardContext& context, const Qkv& qkv) const {
   if (config_.key_multiplier != 1.0F) {
     context.ops.scaled_add({.first = {.x = qkv.k, .scale = config_.key_multiplier}, .out = qkv.k});
+  }
+  if (config_.qk_norm == QkNorm::kEachHead) {
+    norm_each_head(context.ops, qkv.q, q_norm_heads_.view(), config_.qk_norm_eps);
+    norm_each_head(context.ops, qkv.k, k_norm_heads_.view(), config_.qk_norm_eps);
   }
   if (config_.qk_norm != QkNorm::kFullWidth) return;
   q_norm_->forward(context.ops, qkv.q, qkv.q);

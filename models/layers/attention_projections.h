@@ -19,6 +19,7 @@ class WeightLoader;
 enum class QkNorm : std::uint8_t {
   kNone,
   kPerHead,    ///< one weight [head_dim] for all heads
+  kEachHead,   ///< a weight for each head, one tensor [heads, head_dim] (PLaMo 2)
   kFullWidth,  ///< over the whole projection, before the split into heads (OLMo)
 };
 
@@ -51,11 +52,12 @@ struct AttentionConfig {
 
   /// Tensor prefixes inside the layer.
   struct Names {
+    std::string qkv{};  ///< one tensor [q | k | v]; empty: three
     std::string q = "q_proj";
     std::string k = "k_proj";
     std::string v = "v_proj";
     std::string o = "o_proj";
-    std::string q_norm = "q_norm";
+    std::string q_norm = "q_norm";  ///< with QkNorm::kEachHead the whole tensor name
     std::string k_norm = "k_norm";
     std::string gate = "gate_proj";  ///< with OutputGate::kPerHead
   };
@@ -85,7 +87,8 @@ class AttentionProjections {
   void load(WeightLoader& loader);
   /// q, k and v before norms over heads and rotation. The memory is the workspace's.
   Qkv project(ForwardContext& context, const TensorView& x) const;
-  /// What lies between the projections and the softmax and is not the backend's: multiplier and full-width norms.
+  /// What lies between the projections and the softmax and is not the backend's: multiplier, and norms whose weight is
+  /// not the same for all heads.
   void finish_qkv(ForwardContext& context, const Qkv& qkv) const;
   /// Gates `heads` (changed in place) and projects them into `output`; `x` is the layer's input.
   void project_output(ForwardContext& context, const TensorView& x, const Qkv& qkv, const TensorView& heads,
@@ -107,6 +110,8 @@ class AttentionProjections {
   std::optional<Linear> head_gate_;
   std::optional<RmsNorm> q_norm_;
   std::optional<RmsNorm> k_norm_;
+  Tensor q_norm_heads_;  ///< [heads, head_dim], with QkNorm::kEachHead
+  Tensor k_norm_heads_;  ///< [kv_heads, head_dim]
   Tensor sinks_;
 };
 

@@ -13,17 +13,24 @@ class RmsNorm {
   /// What the stored weight means.
   enum class Weight : std::uint8_t {
     kPlain,
-    kZeroCentred,  ///< stored as w - 1 (Gemma, Qwen3-Next)
+    kZeroCentred,  ///< stored as w - 1 (Gemma, Qwen3-Next), or less another offset (PLaMo 2)
     kNone,         ///< there is none: ones
   };
-  RmsNorm(std::string name, std::int64_t size, float eps, Weight kind = Weight::kPlain)
-      : name_(std::move(name)), size_(size), eps_(eps), kind_(kind) {}
+  /// The weight is the tensor `<name>.weight` [size]. `offset` is what a zero-centred one is stored less of.
+  RmsNorm(const std::string& name, std::int64_t size, float eps, Weight kind = Weight::kPlain, float offset = 1.0F)
+      : tensor_(name + ".weight"), size_(size), eps_(eps), kind_(kind), offset_(offset) {}
+  /// With a plain weight under a name of its own.
+  static RmsNorm of_tensor(std::string tensor, std::int64_t size, float eps) {
+    RmsNorm norm("", size, eps);
+    norm.tensor_ = std::move(tensor);
+    return norm;
+  }
 
   void load(WeightLoader& loader) {
     if (kind_ == Weight::kNone) return;
-    weight_ = loader.float32(name_ + ".weight", {size_});
+    weight_ = loader.float32(tensor_, {size_});
     if (kind_ != Weight::kZeroCentred || !weight_.defined()) return;
-    for (std::int64_t i = 0; i < size_; ++i) weight_.view().as<float>()[i] += 1.0F;
+    for (std::int64_t i = 0; i < size_; ++i) weight_.view().as<float>()[i] += offset_;
   }
 
   void forward(Operations& ops, const TensorView& x, const TensorView& out) const {
@@ -35,10 +42,11 @@ class RmsNorm {
   [[nodiscard]] float eps() const { return eps_; }
 
  private:
-  std::string name_;
+  std::string tensor_;
   std::int64_t size_;
   float eps_;
   Weight kind_;
+  float offset_;
   Tensor weight_;
 };
 
