@@ -89,9 +89,10 @@ Mamba2Config mamba_config(const ConfigReader& reader, const ModelConfig& config)
 }
 
 /// `layer_types` or `layers_block_type`, in the published spelling or in the one of re-saved files; true for a Mamba-2
-/// layer.
+/// layer, which all are without either.
 std::vector<bool> read_layer_kinds(const ConfigReader& reader, int num_layers) {
   const char* key = reader.has("layer_types") ? "layer_types" : "layers_block_type";
+  if (!reader.has(key)) return std::vector<bool>(static_cast<std::size_t>(num_layers), true);
   std::vector<bool> is_mamba;
   for (const std::string& kind :
        read_layer_types(reader, key, num_layers, {"mamba", "attention", "linear_attention", "full_attention"})) {
@@ -133,17 +134,19 @@ class GraniteBuilder {
 
  private:
   [[nodiscard]] std::optional<SparseMoe> moe(const std::string& prefix) const {
-    const auto experts = static_cast<int>(reader_.integer_or("num_local_experts", 0));
+    const auto experts = static_cast<int>(reader_.integer_or("num_local_experts", 8));
     if (experts == 0) return std::nullopt;
     SparseMoe::Router router{.name = prefix + ".router.layer", .selection_bias = {}};
-    router.options.top_k = static_cast<int>(reader_.integer("num_experts_per_tok"));
+    router.options.top_k = static_cast<int>(reader_.integer_or("num_experts_per_tok", 2, 1));
     router.options.scoring = RouterScoring::kTopKThenSoftmax;
     return SparseMoe(
         std::move(router),
         {.separate = {.prefix = {}},
          .stacked = {.gate_up = prefix + ".input_linear.weight", .down = prefix + ".output_linear.weight"}},
-        {.input_size = hidden_, .intermediate_size = reader_.integer("intermediate_size"), .experts = experts}, hidden_,
-        context_);
+        {.input_size = hidden_,
+         .intermediate_size = reader_.integer_or("intermediate_size", 11008, 1),
+         .experts = experts},
+        hidden_, context_);
   }
 
   [[nodiscard]] std::optional<GatedMlp> shared_mlp(const std::string& prefix) const {

@@ -6,16 +6,16 @@
 #include <vector>
 
 #include "kernels/cpu/cpu_platform.h"
-#include "models/backends/mamba_metadata.h"
 #include "models/backends/selective_state_update.h"
 #include "models/layers/attention_layer_base.h"
+#include "models/layers/cache_group.h"
 #include "models/layers/cache_spec.h"
 #include "models/weights/weight_loader.h"
 
 namespace krait::test {
 
 /// A recurrent mixer called "mixer" without a model, for one request: three slots of its own, which hold rubbish, and
-/// the common metadata.
+/// its backend's metadata.
 template <typename Mixer>
 class LoneMixer {
  public:
@@ -33,8 +33,8 @@ class LoneMixer {
     memory_.assign(4 * slot_bytes_ + kStateAlignment, std::byte{0xff});
     slots_ = memory_.data();
     slots_ += (kStateAlignment - reinterpret_cast<std::uintptr_t>(slots_) % kStateAlignment) % kStateAlignment;
-    mixer_.bind_backend(0, mixer_.get_attn_backend(0));
-    mixer_.set_cache_group(0, 0);
+    const CacheGroup group = form_cache_groups({&mixer_}, 16).front();
+    builder_ = group.backend->make_metadata_builder(group);
     mixer_.bind_cache(0, StateCacheView{.conv = slots_ + state_tensor_offset(spec, 0),
                                         .recurrent = slots_ + state_tensor_offset(spec, 1),
                                         .slot_stride = slot_bytes_,
@@ -67,7 +67,7 @@ class LoneMixer {
     batch.state_write = {step.slot};
     batch.snapshots = step.snapshots;
     std::vector<std::unique_ptr<LayerMetadata>> metadata;
-    metadata.push_back(MambaMetadataBuilder().build(batch));
+    metadata.push_back(builder_->build(batch));
     ForwardContext context{.ops = queue_->ops(),
                            .workspace = workspace_,
                            .batch = batch,
@@ -97,6 +97,7 @@ class LoneMixer {
   MambaConfig mamba_;
   SelectiveStateUpdateDispatcher update_;
   Mixer mixer_;
+  std::unique_ptr<MetadataBuilder> builder_;
   std::vector<std::byte> memory_;
   std::byte* slots_ = nullptr;
   std::size_t slot_bytes_ = 0;
