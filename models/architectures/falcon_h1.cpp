@@ -88,6 +88,12 @@ std::array<float, N> multipliers(const ConfigReader& reader, std::string_view ke
   return all;
 }
 
+/// `mamba_d_ssm`, or what heads of a stated size make, or `mamba_expand` times the hidden size.
+std::int64_t inner_size(const ConfigReader& reader) {
+  const bool sized_heads = reader.has("mamba_d_head") && !reader.is_string("mamba_d_head");
+  return reader.integer_or("mamba_d_ssm", sized_heads ? kAnyInnerSize : 0, 1);
+}
+
 Mamba2Config mamba_config(const ConfigReader& reader, const ModelConfig& config) {
   Mamba2Config mamba = read_mamba2_config(reader, config.hidden_size,
                                           {.heads = "mamba_n_heads",
@@ -98,7 +104,7 @@ Mamba2Config mamba_config(const ConfigReader& reader, const ModelConfig& config)
                                            .chunk_size = "mamba_chunk_size",
                                            .expand = "mamba_expand",
                                            .norm_eps = "rms_norm_eps",
-                                           .inner_size = reader.integer_or("mamba_d_ssm", 0, 1)});
+                                           .inner_size = inner_size(reader)});
   read_time_step_limit(reader, mamba);
   mamba.in_proj_bias = reader.boolean_or("mamba_proj_bias", false);
   mamba.out_proj_bias = reader.boolean_or("projectors_bias", false);

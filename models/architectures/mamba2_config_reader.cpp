@@ -7,8 +7,9 @@ namespace krait {
 namespace {
 
 int read_head_dim(const ConfigReader& reader, const Mamba2Keys& keys, int heads, std::int64_t inner) {
-  const bool automatic = reader.is_string(keys.head_dim) ? reader.string(keys.head_dim) == "auto"
-                                                         : keys.default_head_dim == 0 && !reader.has(keys.head_dim);
+  const bool automatic = keys.inner_size != kAnyInnerSize &&
+                         (reader.is_string(keys.head_dim) ? reader.string(keys.head_dim) == "auto"
+                                                          : keys.default_head_dim == 0 && !reader.has(keys.head_dim));
   if (!automatic) return static_cast<int>(reader.integer_or(keys.head_dim, keys.default_head_dim, 1));
   if (inner % heads != 0) {
     reader.fail(keys.heads, "is " + std::to_string(heads) + ", which does not divide the " + std::to_string(inner) +

@@ -137,8 +137,13 @@ TEST_CASE("Mamba-2 families read other layer orders and dimensions") {
 
   json falcon = config_of("falcon_h1");
   falcon["mamba_d_ssm"] = nullptr;  // expand * hidden
+  falcon["mamba_d_head"] = "auto";
   falcon["mamba_n_heads"] = 8;
   CHECK(state_bytes(falcon) == 2304 + 8192);
+  falcon.erase("mamba_d_ssm");  // heads of a stated size
+  falcon["mamba_d_head"] = 16;
+  falcon["mamba_n_heads"] = 6;
+  CHECK(state_bytes(falcon) == 1920 + 6144);
 
   json nemotron = config_of("nemotron_h");
   nemotron["hybrid_override_pattern"] = "*M-E";
