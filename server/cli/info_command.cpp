@@ -41,6 +41,20 @@ json capacity_json(const CacheCapacity& capacity) {
           {"tokens", capacity.tokens ? json(*capacity.tokens) : json(nullptr)}};
 }
 
+json defaults_json(const SamplingDefaults& defaults) {
+  json object = json::object();
+  const auto add = [&](const char* name, const auto& value) {
+    if (value) object[name] = *value;
+  };
+  add("temperature", defaults.temperature);
+  add("top_k", defaults.top_k);
+  add("top_p", defaults.top_p);
+  add("min_p", defaults.min_p);
+  add("repetition_penalty", defaults.repetition_penalty);
+  add("max_tokens", defaults.max_tokens);
+  return object;
+}
+
 json to_json(const ModelSummary& summary) {
   return {{"name", summary.name},
           {"path", summary.path},
@@ -89,7 +103,7 @@ std::string capacity_words(const ModelSummary& summary) {
   return text;
 }
 
-void print_text(const ModelSummary& summary) {
+void print_text(const ModelSummary& summary, const SamplingDefaults& defaults) {
   const auto line = [](const char* name, const std::string& value) { std::printf("%-20s %s\n", name, value.c_str()); };
   line("model", summary.name + " (" + summary.path + ")");
   line("family", summary.family);
@@ -111,6 +125,7 @@ void print_text(const ModelSummary& summary) {
   line("", capacity_words(summary));
   line("context", std::to_string(summary.max_model_len) + " tokens");
   line("vocabulary", std::to_string(summary.vocab_size));
+  if (const std::string words = defaults.describe(); !words.empty()) line("default sampling", words);
 }
 
 }  // namespace
@@ -121,11 +136,16 @@ int run_info(const CommandInput& input, const InfoFlags& flags) {
     std::cout << (json_wanted ? supported_json().dump(2) + "\n" : supported_markdown());
     return 0;
   }
-  const ModelSummary summary = plan_model(make_load_options(input.values, resolve_model_or_throw(input)));
-  if (json_wanted)
-    std::cout << to_json(summary).dump(2) << "\n";
-  else
-    print_text(summary);
+  const std::string folder = resolve_model_or_throw(input);
+  const SamplingDefaults defaults = make_sampling_defaults(input.values, folder);
+  const ModelSummary summary = plan_model(make_load_options(input.values, folder));
+  if (json_wanted) {
+    json object = to_json(summary);
+    object["sampling_defaults"] = defaults_json(defaults);
+    std::cout << object.dump(2) << "\n";
+  } else {
+    print_text(summary, defaults);
+  }
   return 0;
 }
 

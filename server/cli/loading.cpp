@@ -1,11 +1,14 @@
 #include "server/cli/loading.h"
 
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 
+#include "models/config/config_reader.h"
 #include "server/chat/chat_formatter.h"
 #include "server/cli/hub.h"
 #include "server/cli/sizes.h"
@@ -13,10 +16,19 @@
 namespace krait::server {
 namespace {
 
-/// Fixtures and research checkpoints often have none; they are still served by ids.
-std::shared_ptr<const Tokenizer> load_tokenizer_if_any(const std::string& folder) {
-  const std::string file = folder + "/tokenizer.json";
-  if (!std::filesystem::exists(file)) return nullptr;
+/// Between two lines of the log while weights load.
+constexpr std::chrono::seconds kLogInterval{5};
+
+/// Null with --skip-tokenizer-init.
+std::shared_ptr<const Tokenizer> make_tokenizer(const OptionValues& values, const std::string& folder) {
+  if (values.flag("skip-tokenizer-init")) return nullptr;
+  const std::string file = (std::filesystem::path(folder) / "tokenizer.json").string();
+  if (!std::filesystem::exists(file)) {
+    throw StartupError(Error{.code = ErrorCode::kNotFound,
+                             .message = file + ": no such file. Add the tokenizer's files to the checkpoint, or give "
+                                               "--skip-tokenizer-init to serve it by token ids",
+                             .field = "skip-tokenizer-init"});
+  }
   return value_or_throw(load_tokenizer(file));
 }
 
@@ -27,6 +39,29 @@ ChatRenderer make_renderer(const std::string& folder, const std::string& templat
   return [formatter](const nlohmann::json& messages, bool add_generation_prompt, const nlohmann::json& kwargs) {
     return formatter->format(messages, add_generation_prompt, kwargs);
   };
+}
+
+/// A line of the log every few seconds, where nobody watches.
+std::function<void(const LoadProgress&)> log_progress() {
+  const auto start = std::chrono::steady_clock::now();
+  return [start, next = start + kLogInterval](const LoadProgress& progress) mutable {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next || progress.bytes_total == 0) return;
+    next = now + kLogInterval;
+    const double seconds = std::chrono::duration<double>(now - start).count();
+    spdlog::info("loading weights: {} of {}, {}/s", format_byte_size(progress.bytes_done),
+                 format_byte_size(progress.bytes_total),
+                 format_byte_size(static_cast<std::size_t>(static_cast<double>(progress.bytes_done) / seconds)));
+  };
+}
+
+/// Without generation_config.json the end tokens are config.json's.
+std::vector<std::int32_t> make_eos_token_ids(const OptionValues& values, const std::string& folder,
+                                             const ModelSummary& summary) {
+  if (values.text("generation-config") != "none") return summary.eos_token_ids;
+  const ConfigReader reader = ConfigReader::from_file((std::filesystem::path(folder) / "config.json").string());
+  const std::optional<ConfigReader> text = reader.object("text_config");
+  return text && !reader.has("eos_token_id") ? text->token_ids("eos_token_id") : reader.token_ids("eos_token_id");
 }
 
 std::int64_t seconds_since_1970() {
@@ -40,15 +75,23 @@ std::string resolve_model_or_throw(const CommandInput& input) {
   return value_or_throw(resolve_model(input.model, [](const char* name) -> const char* { return std::getenv(name); }));
 }
 
+SamplingDefaults make_sampling_defaults(const OptionValues& values, const std::string& folder) {
+  return values.text("generation-config") == "none" ? SamplingDefaults{} : read_sampling_defaults(folder);
+}
+
 std::function<void(const LoadProgress&)> make_progress() {
-  if (isatty(STDERR_FILENO) == 0) return {};
-  return [shown = -1](const LoadProgress& progress) mutable {
+  if (isatty(STDERR_FILENO) == 0) return log_progress();
+  const auto start = std::chrono::steady_clock::now();
+  return [start, shown = -1](const LoadProgress& progress) mutable {
     if (progress.bytes_total == 0) return;
     const int percent =
         static_cast<int>(100.0 * static_cast<double>(progress.bytes_done) / static_cast<double>(progress.bytes_total));
     if (percent == shown) return;
     shown = percent;
-    std::fprintf(stderr, "\rloading weights %3d %% of %s%s", percent, format_byte_size(progress.bytes_total).c_str(),
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const auto rate = static_cast<std::size_t>(static_cast<double>(progress.bytes_done) / std::max(seconds, 1e-3));
+    std::fprintf(stderr, "\rloading weights %3d %% of %s, %s/s\033[K%s", percent,
+                 format_byte_size(progress.bytes_total).c_str(), format_byte_size(rate).c_str(),
                  percent >= 100 ? "\r\033[K" : "");
     std::fflush(stderr);
   };
@@ -58,14 +101,17 @@ LoadedModel load_model(const CommandInput& input, const LoadOptions& options, co
   LoadedModel loaded;
   // The small things first: a bad template is found before minutes of weights.
   const std::string& folder = options.model_path;
-  loaded.served.tokenizer = load_tokenizer_if_any(folder);
+  loaded.served.tokenizer = make_tokenizer(input.values, folder);
+  loaded.served.defaults = make_sampling_defaults(input.values, folder);
   loaded.served.render_chat = make_renderer(folder, input.values.text("chat-template").value_or(""));
   loaded.serving = ServingModel::load(options);
   const ModelSummary& summary = loaded.serving->summary();
   loaded.served.name = served_name;
   loaded.served.engine = &loaded.serving->engine();
-  loaded.served.eos_token_ids = summary.eos_token_ids;
-  loaded.served.limits = {.max_model_len = summary.max_model_len, .vocab_size = summary.vocab_size};
+  loaded.served.eos_token_ids = make_eos_token_ids(input.values, folder, summary);
+  loaded.served.limits = {.max_model_len = summary.max_model_len,
+                          .vocab_size = summary.vocab_size,
+                          .default_max_tokens = loaded.served.defaults.max_tokens};
   loaded.served.created = seconds_since_1970();
   return loaded;
 }

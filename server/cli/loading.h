@@ -19,11 +19,14 @@ struct LoadedModel {
 /// The folder of the command's MODEL. Throws StartupError, also when none was given.
 std::string resolve_model_or_throw(const CommandInput& input);
 
-/// Loads weights, tokenizer and chat template, and shows progress when standard error is a terminal. A checkpoint
-/// without a tokenizer.json is served by ids. Throws StartupError.
+/// What requests get where they say nothing, by --generation-config. Throws StartupError.
+SamplingDefaults make_sampling_defaults(const OptionValues& values, const std::string& folder);
+
+/// Loads weights, tokenizer and chat template, and shows progress when standard error is a terminal. Throws
+/// StartupError, also for a checkpoint without a tokenizer.json unless --skip-tokenizer-init is given.
 LoadedModel load_model(const CommandInput& input, const LoadOptions& options, const std::string& served_name);
 
-/// Progress as "loading weights 42 % of 1.5 GiB" on a terminal; empty elsewhere.
+/// Progress as "loading weights 42 % of 1.5 GiB, 1.0 GiB/s" on a terminal, in the log elsewhere.
 std::function<void(const LoadProgress&)> make_progress();
 
 }  // namespace krait::server

@@ -19,8 +19,8 @@ namespace {
 constexpr std::chrono::milliseconds kFlushLimit{2000};
 
 /// What an operator wants to see before the first request: what runs, on which backends, and what it costs.
-void log_summary(const ModelSummary& summary, const std::string& served_name) {
-  spdlog::info("model {} ({}) from {}", served_name, summary.architecture, summary.path);
+void log_summary(const ModelSummary& summary, const ServedModel& served) {
+  spdlog::info("model {} ({}) from {}", served.name, summary.architecture, summary.path);
   for (const LayerKindSummary& kind : summary.layer_kinds) {
     spdlog::info("  {} layers of {} by {}", kind.layers, kind.kind, kind.backend);
   }
@@ -29,6 +29,13 @@ void log_summary(const ModelSummary& summary, const std::string& served_name) {
   spdlog::info("  memory: weights {}, caches {} (state {} a request, KV {} a token)",
                format_byte_size(summary.weight_bytes), format_byte_size(summary.cache_budget_bytes),
                format_byte_size(summary.state_bytes_per_request), format_byte_size(summary.kv_bytes_per_token));
+  spdlog::info("  read {} in {:.1f} s ({}/s)", format_byte_size(summary.read_bytes), summary.read_seconds,
+               format_byte_size(static_cast<std::size_t>(static_cast<double>(summary.read_bytes) /
+                                                         std::max(summary.read_seconds, 1e-3))));
+  if (served.tokenizer == nullptr) spdlog::info("  no tokenizer: token ids in and out");
+  if (const std::string words = served.defaults.describe(); !words.empty()) {
+    spdlog::info("  requests that leave it open get generation_config.json's {}", words);
+  }
 }
 
 /// The front ends, open before there is a model.
@@ -83,7 +90,7 @@ int run_serve(const CommandInput& input) {
   service.add_model(model.served);
   front_ends.set_serving(true);
 
-  log_summary(model.serving->summary(), name);
+  log_summary(model.serving->summary(), model.served);
   const auto took = std::chrono::steady_clock::now() - input.process_start;
   spdlog::info("ready in {} ms: http://{}:{}/v1", std::chrono::duration_cast<std::chrono::milliseconds>(took).count(),
                options.host, front_ends.http.port());

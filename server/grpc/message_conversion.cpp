@@ -51,23 +51,34 @@ Result<ChatInput> to_chat(const v1::Chat& from) {
   return chat;
 }
 
+void set_logprobs(v1::TokenLogprobs& to, const OutputToken& token) {
+  const auto set = [](v1::TokenLogprob& candidate, const CandidateToken& from) {
+    candidate.set_id(from.id);
+    candidate.set_token(from.bytes);
+    candidate.set_logprob(from.logprob);
+  };
+  set(*to.mutable_chosen(), token.chosen);
+  to.set_text_offset(token.text_offset);
+  for (const CandidateToken& candidate : token.top) set(*to.add_top(), candidate);
+}
+
+v1::Echo to_message(const PromptEcho& prompt) {
+  v1::Echo out;
+  out.set_index(prompt.index);
+  out.set_text(prompt.text);
+  out.mutable_token_ids()->Assign(prompt.ids.begin(), prompt.ids.end());
+  for (const OutputToken& token : prompt.tokens) set_logprobs(*out.add_logprobs(), token);
+  return out;
+}
+
 /// Ids always, log-probabilities when they were asked for.
 v1::Delta to_message(const Delta& delta, bool logprobs) {
   v1::Delta out;
   out.set_index(delta.index);
   out.set_text(delta.text);
-  const auto set = [](v1::TokenLogprob& to, const CandidateToken& from) {
-    to.set_id(from.id);
-    to.set_token(from.bytes);
-    to.set_logprob(from.logprob);
-  };
   for (const OutputToken& token : delta.tokens) {
     out.add_token_ids(token.chosen.id);
-    if (!logprobs) continue;
-    v1::TokenLogprobs& entry = *out.add_logprobs();
-    set(*entry.mutable_chosen(), token.chosen);
-    entry.set_text_offset(token.text_offset);
-    for (const CandidateToken& candidate : token.top) set(*entry.add_top(), candidate);
+    if (logprobs) set_logprobs(*out.add_logprobs(), token);
   }
   return out;
 }
@@ -109,6 +120,8 @@ Result<GenerationRequest> to_generation_request(const v1::GenerateRequest& messa
   request.cache_salt = message.cache_salt();
   request.session = message.session_id();
   request.adapter = message.adapter();
+  request.echo = message.echo();
+  request.return_token_ids = message.return_token_ids();
   if (!message.constraint().empty()) request.constraint = message.constraint();
   switch (message.input_case()) {
     case v1::GenerateRequest::kText:
@@ -138,6 +151,8 @@ v1::GenerateResponse to_response(const GenerationEvent& event, const std::string
   if (const auto* started = std::get_if<Started>(&event)) {
     response.mutable_started()->set_model(model);
     response.mutable_started()->set_prompt_tokens(started->prompt_tokens);
+  } else if (const auto* prompt = std::get_if<PromptEcho>(&event)) {
+    *response.mutable_echo() = to_message(*prompt);
   } else if (const auto* delta = std::get_if<Delta>(&event)) {
     *response.mutable_delta() = to_message(*delta, logprobs);
   } else if (const auto* finished = std::get_if<ChoiceFinished>(&event)) {

@@ -95,6 +95,7 @@ asio::awaitable<void> answer_whole(Answer& answer) {
   ResponseBuilder builder(answer.head);
   for (;;) {
     const GenerationEvent event = co_await answer.events.next();
+    if (const auto* prompt = std::get_if<PromptEcho>(&event)) builder.add(*prompt);
     if (const auto* delta = std::get_if<Delta>(&event)) builder.add(*delta);
     if (const auto* finished = std::get_if<ChoiceFinished>(&event)) builder.add(*finished);
     if (const auto* error = std::get_if<Error>(&event)) {

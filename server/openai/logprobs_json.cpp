@@ -43,15 +43,20 @@ json chat_logprobs(const std::vector<OutputToken>& tokens) {
   return {{"content", std::move(content)}};
 }
 
-json completion_logprobs(const std::vector<OutputToken>& tokens) {
+json completion_logprobs(const std::vector<OutputToken>& tokens, bool first_unscored) {
   json texts = json::array();
   json values = json::array();
   json tops = json::array();
   json offsets = json::array();
   for (const OutputToken& token : tokens) {
     texts.push_back(token_text(token.chosen.bytes));
-    values.push_back(finite(token.chosen.logprob));
     offsets.push_back(token.text_offset);
+    if (first_unscored && values.empty()) {
+      values.push_back(nullptr);
+      tops.push_back(nullptr);
+      continue;
+    }
+    values.push_back(finite(token.chosen.logprob));
     json top = json::object();
     for (const CandidateToken& candidate : token.top) top[token_text(candidate.bytes)] = finite(candidate.logprob);
     if (!token.top.empty()) top[token_text(token.chosen.bytes)] = finite(token.chosen.logprob);

@@ -12,7 +12,8 @@ namespace krait::server {
 std::string token_text(const std::string& bytes);
 /// The `logprobs` object of a chat choice: {"content": [{token, logprob, bytes, top_logprobs}]}.
 nlohmann::json chat_logprobs(const std::vector<OutputToken>& tokens);
-/// The `logprobs` object of a completions choice: tokens, token_logprobs, top_logprobs, text_offset.
-nlohmann::json completion_logprobs(const std::vector<OutputToken>& tokens);
+/// The `logprobs` object of a completions choice: tokens, token_logprobs, top_logprobs, text_offset. `first_unscored`:
+/// the first token begins a prompt and has null in place of both.
+nlohmann::json completion_logprobs(const std::vector<OutputToken>& tokens, bool first_unscored = false);
 
 }  // namespace krait::server

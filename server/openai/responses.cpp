@@ -80,6 +80,8 @@ ResponseBuilder::Choice& ResponseBuilder::choice(int index) {
   return choices_[at];
 }
 
+void ResponseBuilder::add(const PromptEcho& prompt) { choice(prompt.index).prompt = prompt; }
+
 void ResponseBuilder::add(const Delta& delta) {
   Choice& to = choice(delta.index);
   to.text += delta.text;
@@ -89,15 +91,24 @@ void ResponseBuilder::add(const Delta& delta) {
 void ResponseBuilder::add(const ChoiceFinished& finished) { choice(finished.index).finished = finished; }
 
 json ResponseBuilder::choice_json(const Choice& choice, std::size_t index) const {
-  json out = {{"index", index}, {"logprobs", logprobs_json(head_, choice.tokens)}};
+  json out = {{"index", index}};
+  if (choice.prompt.tokens.empty()) {
+    out["logprobs"] = logprobs_json(head_, choice.tokens);
+  } else {
+    std::vector<OutputToken> tokens = choice.prompt.tokens;
+    tokens.insert(tokens.end(), choice.tokens.begin(), choice.tokens.end());
+    out["logprobs"] = completion_logprobs(tokens, true);
+  }
   const ChoiceFinished finished = choice.finished.value_or(ChoiceFinished{});
   out["finish_reason"] = finish_name(finished.reason);
   out["stop_reason"] = stop_reason_json(finished);
   if (head_.kind == ApiKind::kChat)
     out["message"] = {{"role", "assistant"}, {"content", choice.text}};
   else
-    out["text"] = choice.text;
-  if (head_.return_token_ids) out["token_ids"] = ids_json(choice.tokens);
+    out["text"] = choice.prompt.text + choice.text;
+  if (!head_.return_token_ids) return out;
+  out["token_ids"] = ids_json(choice.tokens);
+  if (head_.kind == ApiKind::kCompletions && !choice.prompt.ids.empty()) out["prompt_token_ids"] = choice.prompt.ids;
   return out;
 }
 
@@ -105,6 +116,11 @@ std::string ResponseBuilder::body(const Usage& usage) const {
   json out = head_json(head_, head_.kind == ApiKind::kChat ? "chat.completion" : "text_completion");
   out["choices"] = json::array();
   for (std::size_t i = 0; i < choices_.size(); ++i) out["choices"].push_back(choice_json(choices_[i], i));
+  // A chat has one prompt, whose ids are vLLM's field beside the choices.
+  if (head_.return_token_ids && head_.kind == ApiKind::kChat && !choices_.empty() &&
+      !choices_.front().prompt.ids.empty()) {
+    out["prompt_token_ids"] = choices_.front().prompt.ids;
+  }
   out["usage"] = usage_json(usage);
   return dump_json(out);
 }
@@ -127,6 +143,20 @@ std::string StreamFormatter::first_chunk(int index) {
                 {"delta", {{"role", "assistant"}, {"content", ""}}},
                 {"logprobs", nullptr},
                 {"finish_reason", nullptr}});
+}
+
+/// Chats show no prompt in a stream.
+std::string StreamFormatter::format(const PromptEcho& prompt) {
+  if (head_.kind == ApiKind::kChat) return {};
+  json choice = {{"index", prompt.index},
+                 {"text", prompt.text},
+                 {"logprobs", prompt.tokens.empty() ? json(nullptr) : completion_logprobs(prompt.tokens, true)},
+                 {"finish_reason", nullptr}};
+  if (head_.return_token_ids) {
+    choice["token_ids"] = json::array();
+    choice["prompt_token_ids"] = prompt.ids;
+  }
+  return frame(std::move(choice));
 }
 
 std::string StreamFormatter::format(const Delta& delta) {
@@ -167,6 +197,7 @@ std::string StreamFormatter::format(const Completed& completed) {
 }
 
 std::string StreamFormatter::frames(const GenerationEvent& event) {
+  if (const auto* prompt = std::get_if<PromptEcho>(&event)) return format(*prompt);
   if (const auto* delta = std::get_if<Delta>(&event)) return format(*delta);
   if (const auto* finished = std::get_if<ChoiceFinished>(&event)) return format(*finished);
   if (const auto* completed = std::get_if<Completed>(&event)) return format(*completed);

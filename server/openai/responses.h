@@ -34,12 +34,14 @@ struct ResponseHead {
 class ResponseBuilder {
  public:
   explicit ResponseBuilder(ResponseHead head) : head_(std::move(head)) {}
+  void add(const PromptEcho& prompt);
   void add(const Delta& delta);
   void add(const ChoiceFinished& finished);
   [[nodiscard]] std::string body(const Usage& usage) const;
 
  private:
   struct Choice {
+    PromptEcho prompt;
     std::string text;
     std::vector<OutputToken> tokens;
     std::optional<ChoiceFinished> finished;
@@ -61,6 +63,7 @@ class StreamFormatter {
  private:
   std::string frame(nlohmann::json choice);
   std::string first_chunk(int index);
+  std::string format(const PromptEcho& prompt);
   std::string format(const Delta& delta);
   std::string format(const ChoiceFinished& finished);
   std::string format(const Completed& completed);

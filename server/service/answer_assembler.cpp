@@ -7,12 +7,16 @@
 namespace krait::server {
 
 AnswerAssembler::AnswerAssembler(std::shared_ptr<const Tokenizer> tokenizer, AssemblerOptions options)
-    : tokenizer_(std::move(tokenizer)), options_(std::move(options)), matcher_(options_.stop) {
+    : tokenizer_(std::move(tokenizer)),
+      options_(std::move(options)),
+      matcher_(options_.stop),
+      decoded_characters_(options_.text_offset) {
   if (tokenizer_ != nullptr) detokenizer_.emplace(tokenizer_, options_.skip_special_tokens);
 }
 
 std::string AnswerAssembler::bytes_of(std::int32_t id) const {
-  return tokenizer_ == nullptr ? std::string() : tokenizer_->token_bytes(id, false);
+  // vLLM's spelling of a token that has no text.
+  return tokenizer_ == nullptr ? "token_id:" + std::to_string(id) : tokenizer_->token_bytes(id, false);
 }
 
 /// Bytes cost a look-up a candidate, so they are filled in only where log-probabilities were asked for.

@@ -19,7 +19,8 @@ struct AssemblerOptions {
   bool include_stop_str_in_output = false;
   bool skip_special_tokens = true;
   bool logprobs = false;
-  std::int64_t min_tokens = 0;  ///< stop strings that end before this many tokens do not count
+  std::int64_t min_tokens = 0;   ///< stop strings that end before this many tokens do not count
+  std::int64_t text_offset = 0;  ///< characters before the answer (an echoed prompt)
 };
 
 /// Tokens of one choice into text: detokenises, finds stop strings, and ties tokens to text offsets. Not thread-safe:

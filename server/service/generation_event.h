@@ -32,6 +32,16 @@ struct Started {
   std::int64_t prompt_tokens = 0;  ///< of all prompts
 };
 
+/// The prompt of one choice, where it was asked for (`echo`, `return_token_ids`): once, before the choice's first
+/// Delta.
+struct PromptEcho {
+  int index = 0;
+  std::vector<std::int32_t> ids;
+  std::string text;  ///< as it was given, or the text of the ids; empty unless echo
+  /// With echo and log-probabilities: one a token. The first has none, for nothing stands before it.
+  std::vector<OutputToken> tokens;
+};
+
 /// A piece of one choice. Text is valid UTF-8. A token appears once all of its text has, so it may lag behind its
 /// computation; `text` may be empty and so may `tokens`.
 struct Delta {
@@ -60,7 +70,7 @@ struct Completed {
 };
 
 /// An Error is the last event of a request that did not; as the first event it means that nothing was generated.
-using GenerationEvent = std::variant<Started, Delta, ChoiceFinished, Completed, Error>;
+using GenerationEvent = std::variant<Started, PromptEcho, Delta, ChoiceFinished, Completed, Error>;
 
 /// True for the events after which nothing comes.
 inline bool is_last(const GenerationEvent& event) {

@@ -55,6 +55,8 @@ struct GenerationRequest {
   std::int64_t n = 1;
   bool stream = false;
   bool return_token_ids = false;
+  /// Completions: the answer begins with the prompt; with logprobs its tokens are scored, and max_tokens may be 0.
+  bool echo = false;
 
   // Not served yet.
   std::int64_t priority = 0;
@@ -62,7 +64,6 @@ struct GenerationRequest {
   std::string cache_salt;
   std::string session;
   std::string adapter;
-  bool echo = false;
   nlohmann::json constraint;     ///< null: none
   std::string constraint_field;  ///< the field that the constraint came from, for the message
   nlohmann::json tools;          ///< null or empty: none

@@ -1,7 +1,11 @@
 #include "server/service/request_run.h"
 
+#include <algorithm>
+#include <iterator>
 #include <random>
 #include <utility>
+
+#include "server/service/utf8.h"
 
 namespace krait::server {
 namespace {
@@ -14,7 +18,8 @@ std::uint64_t random_seed() {
 
 Error no_tokenizer(const std::string& field) {
   return Error{.code = ErrorCode::kUnsupported,
-               .message = "this model has no tokenizer: prompt must be a list of token ids",
+               .message = "this model is served without a tokenizer: prompt must be a list of token ids" +
+                          std::string(field == "stop" ? ", and what ends an answer must be in stop_token_ids" : ""),
                .field = field};
 }
 
@@ -38,18 +43,21 @@ void RequestRun::prepare() {
   if (!prompts.ok()) return fail(std::move(prompts).error());
   if (Status status = submit_all(*prompts); !status.ok()) return fail(std::move(status).error());
   events_->push(Started{.prompt_tokens = prompt_tokens_});
-  for (const auto& choice : choices_) listen(*choice);
+  for (const auto& choice : choices_) {
+    if (!scores_prompt()) send_echo(*choice);
+    listen(*choice);
+  }
 }
 
 /// A template writes its own special tokens, so the tokenizer must not add any.
 Result<std::vector<std::int32_t>> RequestRun::encode_chat() const {
+  if (model_.tokenizer == nullptr) return no_tokenizer("messages");
   if (!model_.render_chat) {
     return Error{
         .code = ErrorCode::kInvalidArgument,
         .message = "the model " + model_.name + " has no chat template; use /v1/completions or --chat-template",
         .field = "messages"};
   }
-  if (model_.tokenizer == nullptr) return no_tokenizer("messages");
   const ChatInput& chat = *request_.chat;
   Result<std::string> text = model_.render_chat(chat.messages, chat.add_generation_prompt, chat.kwargs);
   if (!text.ok()) return std::move(text).error();
@@ -58,6 +66,7 @@ Result<std::vector<std::int32_t>> RequestRun::encode_chat() const {
 
 Result<std::vector<std::vector<std::int32_t>>> RequestRun::encode_all() const {
   std::vector<std::vector<std::int32_t>> prompts;
+  if (model_.tokenizer == nullptr && !request_.stop.empty()) return no_tokenizer("stop");
   if (request_.chat.has_value()) {
     Result<std::vector<std::int32_t>> ids = encode_chat();
     if (!ids.ok()) return std::move(ids).error();
@@ -92,24 +101,61 @@ Status RequestRun::submit_all(const std::vector<std::vector<std::int32_t>>& prom
     for (std::int64_t n = 0; n < request_.n; ++n) {
       const auto& seed = request_.sampling.seed;
       const std::uint64_t choice_seed = seed.has_value() ? derive_seed(*seed, n) : random_seed();
-      if (Status status = submit_choice(prompts[i], max_tokens[i], choice_seed); !status.ok()) return status;
+      if (Status status = submit_choice(i, prompts[i], max_tokens[i], choice_seed); !status.ok()) return status;
     }
   }
   return ok_status();
 }
 
-Status RequestRun::submit_choice(const std::vector<std::int32_t>& prompt, int max_tokens, std::uint64_t seed) {
+std::optional<PromptEcho> RequestRun::make_echo(std::size_t prompt_index, const std::vector<std::int32_t>& ids,
+                                                int choice) const {
+  if (!request_.echo && !request_.return_token_ids) return std::nullopt;
+  PromptEcho echo{.index = choice, .ids = ids, .text = {}, .tokens = {}};
+  if (!request_.echo) return echo;
+  const auto* text = std::get_if<std::string>(&request_.prompts[prompt_index]);
+  if (text != nullptr) {
+    echo.text = *text;
+  } else if (model_.tokenizer != nullptr) {
+    echo.text = model_.tokenizer->decode(ids, request_.skip_special_tokens);
+  }
+  return echo;
+}
+
+void RequestRun::send_echo(Choice& choice) {
+  if (!choice.echo) return;
+  PromptEcho& echo = *choice.echo;
+  if (scores_prompt()) {
+    if (choice.prompt_scores.size() + 1 < echo.ids.size()) return;
+    AnswerAssembler assembler(model_.tokenizer,
+                              {.stop = {}, .skip_special_tokens = request_.skip_special_tokens, .logprobs = true});
+    Delta delta;
+    for (std::size_t i = 0; i < echo.ids.size(); ++i) {
+      assembler.push(i == 0 ? SampledToken{.token = echo.ids[0]} : choice.prompt_scores[i - 1], false, delta);
+    }
+    assembler.finish(delta);
+    echo.tokens = std::move(delta.tokens);
+  }
+  events_->push(std::move(echo));
+  choice.echo.reset();
+}
+
+Status RequestRun::submit_choice(std::size_t prompt_index, const std::vector<std::int32_t>& prompt, int max_tokens,
+                                 std::uint64_t seed) {
+  const int index = static_cast<int>(choices_.size());
+  std::optional<PromptEcho> echo = make_echo(prompt_index, prompt, index);
   AssemblerOptions options{.stop = request_.stop,
                            .include_stop_str_in_output = request_.include_stop_str_in_output,
                            .skip_special_tokens = request_.skip_special_tokens,
                            .logprobs = request_.sampling.logprobs.has_value(),
-                           .min_tokens = request_.sampling.min_tokens.value_or(0)};
-  const int index = static_cast<int>(choices_.size());
+                           .min_tokens = request_.sampling.min_tokens.value_or(0),
+                           .text_offset = echo ? static_cast<std::int64_t>(count_characters(echo->text)) : 0};
   auto choice = std::make_unique<Choice>(request_.id + "-" + std::to_string(index), index, model_.tokenizer, options);
+  choice->echo = std::move(echo);
   EngineRequest engine_request;
   engine_request.id = choice->id;
   engine_request.prompt = prompt;
   engine_request.sampling = make_sampling_params(request_, max_tokens, seed, model_.eos_token_ids);
+  if (scores_prompt()) engine_request.prompt_logprobs = static_cast<int>(*request_.sampling.logprobs);
 
   // Under the lock, so that a cancellation either sees this choice or keeps it from being submitted.
   std::lock_guard lock(mutex_);
@@ -147,6 +193,8 @@ void RequestRun::work_off(Choice& choice) {
 void RequestRun::handle(Choice& choice, TokenEvent event) {
   if (choice.finished) return;  // ended by a stop string: what the engine had under way is not part of the answer
   choice.stats = event.stats;
+  std::move(event.prompt.begin(), event.prompt.end(), std::back_inserter(choice.prompt_scores));
+  if (!event.finish.has_value() || !event.error.has_value()) send_echo(choice);
   if (!event.tokens.empty()) observe_tokens(choice, static_cast<int>(event.tokens.size()));
   Delta delta{.index = choice.index, .text = {}, .tokens = {}};
   bool stopped = false;

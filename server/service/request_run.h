@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
     AnswerAssembler assembler;
     std::shared_ptr<TokenStream> stream;
     std::atomic<int> wakeups{0};  ///< pushes not yet worked off; who raises it from 0 queues the job
+    /// Empty once it has gone out. Its scores come in pieces.
+    std::optional<PromptEcho> echo;
+    std::vector<SampledToken> prompt_scores;
     RequestStats stats;
     std::chrono::steady_clock::time_point last_event;
     bool finished = false;  ///< guarded by being worked on by one thread at a time
@@ -52,7 +56,14 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
   Result<std::vector<std::vector<std::int32_t>>> encode_all() const;
   Result<std::vector<std::int32_t>> encode_chat() const;
   Status submit_all(const std::vector<std::vector<std::int32_t>>& prompts);
-  Status submit_choice(const std::vector<std::int32_t>& prompt, int max_tokens, std::uint64_t seed);
+  Status submit_choice(std::size_t prompt_index, const std::vector<std::int32_t>& prompt, int max_tokens,
+                       std::uint64_t seed);
+  /// Whether the prompt's tokens are scored.
+  [[nodiscard]] bool scores_prompt() const { return request_.echo && request_.sampling.logprobs.has_value(); }
+  [[nodiscard]] std::optional<PromptEcho> make_echo(std::size_t prompt_index, const std::vector<std::int32_t>& ids,
+                                                    int choice) const;
+  /// Sends the echo once everything that belongs to it is there.
+  void send_echo(Choice& choice);
   void listen(Choice& choice);
   void work_off(Choice& choice);
   void handle(Choice& choice, TokenEvent event);

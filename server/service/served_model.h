@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "kernels/result.h"
 #include "models/tokenizer/tokenizer.h"
+#include "server/service/sampling_defaults.h"
 #include "server/service/validation.h"
 
 namespace krait::server {
@@ -25,6 +26,7 @@ struct ServedModel {
   ChatRenderer render_chat;                    ///< empty: the model has no chat template
   std::vector<std::int32_t> eos_token_ids;
   ModelLimits limits;
+  SamplingDefaults defaults;
   std::int64_t created = 0;  ///< seconds since 1970, for /v1/models
 };
 

@@ -63,6 +63,7 @@ std::unique_ptr<Generation> Service::generate(GenerationRequest request) {
   Result<ServedModel> model = find_model(request.model);
   if (!model.ok()) return refused(request, std::move(model).error());
   if (Status status = check_ready(*model); !status.ok()) return refused(request, std::move(status).error());
+  apply_defaults(model->defaults, request.sampling);
   if (Status status = validate(request, model->limits); !status.ok())
     return refused(request, std::move(status).error());
 

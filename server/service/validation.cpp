@@ -31,7 +31,7 @@ Status check_served(const GenerationRequest& request) {
   if (!request.cache_salt.empty()) return not_served("cache_salt");
   if (!request.session.empty()) return not_served("session_id");
   if (!request.adapter.empty()) return not_served("adapter");
-  if (request.echo) return not_served("echo");
+  if (request.echo && request.chat.has_value()) return not_served("echo");
   if (!request.tools.is_null() && !request.tools.empty()) return not_served("tools");
   if (!request.constraint.is_null()) {
     return not_served(request.constraint_field.empty() ? "constraint" : request.constraint_field);
@@ -51,6 +51,7 @@ Status check(std::string_view name, const std::optional<T>& value) {
 /// The first wrong field in the order of the documentation, so that messages do not depend on JSON's order.
 Status check_ranges(const GenerationRequest& request) {
   const SamplingOptions& sampling = request.sampling;
+  const bool scores_only = request.echo && sampling.max_tokens == 0;
   const Status checks[] = {
       check("temperature", sampling.temperature),
       check("top_k", sampling.top_k),
@@ -59,7 +60,7 @@ Status check_ranges(const GenerationRequest& request) {
       check("repetition_penalty", sampling.repetition_penalty),
       check("presence_penalty", sampling.presence_penalty),
       check("frequency_penalty", sampling.frequency_penalty),
-      check("max_tokens", sampling.max_tokens),
+      scores_only ? ok_status() : check("max_tokens", sampling.max_tokens),
       check("min_tokens", sampling.min_tokens),
       check("logprobs", sampling.logprobs),
       check("n", std::optional(request.n)),
@@ -143,11 +144,12 @@ Result<int> resolve_max_tokens(const GenerationRequest& request, std::int64_t pr
       "This model's maximum context length is " + std::to_string(limits.max_model_len) + " tokens; ";
   const std::string field = request.chat.has_value() ? "messages" : "prompt";
   const std::int64_t room = limits.max_model_len - prompt_tokens;
-  if (room < 1) {
+  if (room < (request.sampling.max_tokens == 0 ? 0 : 1)) {
     return invalid(field, context + "the prompt has " + std::to_string(prompt_tokens) +
                               " and leaves no room for an answer. Shorten the prompt.");
   }
   std::int64_t wanted = request.chat.has_value() ? room : std::min<std::int64_t>(kDefaultCompletionTokens, room);
+  if (limits.default_max_tokens.has_value()) wanted = std::min(*limits.default_max_tokens, room);
   if (request.sampling.max_tokens.has_value()) wanted = *request.sampling.max_tokens;
   if (wanted > room) {
     return invalid("max_tokens", context + "the prompt has " + std::to_string(prompt_tokens) +

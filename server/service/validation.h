@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/sampling_params.h"
@@ -13,6 +14,8 @@ namespace krait::server {
 struct ModelLimits {
   int max_model_len = 0;
   int vocab_size = 0;
+  /// The checkpoint's; nullopt: 16 for completions, what is left of the context for chats.
+  std::optional<std::int64_t> default_max_tokens{};
 };
 
 /// Checks everything that does not need the tokens: fields that are not served (kUnsupported, by name), ranges, stop

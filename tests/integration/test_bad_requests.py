@@ -78,7 +78,7 @@ def test_what_the_chat_template_refuses_is_400_with_its_words(server: Server) ->
     [
         (CHAT, "tools", [{"type": "function", "function": {"name": "f"}}]), (CHAT, "tool_choice", "required"),
         (CHAT, "response_format", {"type": "json_object"}), (CHAT, "functions", [{"name": "f"}]),
-        (COMPLETIONS, "suffix", "the end"), (COMPLETIONS, "echo", True), (COMPLETIONS, "best_of", 3),
+        (COMPLETIONS, "suffix", "the end"), (CHAT, "echo", True), (COMPLETIONS, "best_of", 3),
         (COMPLETIONS, "prompt_logprobs", 2), (COMPLETIONS, "guided_regex", "a+"), (COMPLETIONS, "priority", 5),
         (COMPLETIONS, "cache_salt", "x"), (COMPLETIONS, "session_id", "x"),
     ],

@@ -95,6 +95,14 @@ void FakeEngine::run() {
 bool FakeEngine::step(Running& running) {
   const EngineRequest& request = running.request;
   TokenEvent event;
+  if (request.prompt_logprobs.has_value() && running.stats.generated_tokens == 0) {
+    for (std::size_t i = 1; i < request.prompt.size(); ++i) {
+      event.prompt.push_back({.token = request.prompt[i],
+                              .logprob = -static_cast<float>(i),
+                              .rank = 1,
+                              .top = {{request.prompt[i], -1.0F}}});
+    }
+  }
   const bool has_room = running.stats.generated_tokens < request.sampling.max_tokens;
   if (has_room) {
     const auto at = static_cast<std::size_t>(running.stats.generated_tokens) % request.prompt.size();

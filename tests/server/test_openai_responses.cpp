@@ -136,5 +136,47 @@ TEST_CASE("An error after the first byte is a chunk with the error object") {
   CHECK(frames[1] == "[DONE]");
 }
 
+TEST_CASE("A completion that echoes its prompt, with scores and ids") {
+  ResponseHead with = head(ApiKind::kCompletions);
+  with.logprobs = true;
+  with.return_token_ids = true;
+  PromptEcho prompt{.index = 0, .ids = {80, 81}, .text = "PQ", .tokens = {}};
+  for (std::int32_t id : prompt.ids) {
+    OutputToken token;
+    token.chosen = candidate(id, std::string(1, static_cast<char>(id)), -1.5F);
+    token.top.push_back(candidate(82, "R", -0.25F));
+    token.text_offset = id - 80;
+    prompt.tokens.push_back(token);
+  }
+  const json logprobs = json::parse(R"({"tokens": ["P", "Q"], "token_logprobs": [null, -1.5],
+    "top_logprobs": [null, {"R": -0.25, "Q": -1.5}], "text_offset": [0, 1]})");
+  ResponseBuilder builder(with);
+  builder.add(prompt);
+  builder.add(delta_of("A"));
+  builder.add(ChoiceFinished{.index = 0, .reason = FinishReason::kLength, .stop_string = {}, .stop_token = {}});
+  const json choice = json::parse(builder.body({}))["choices"][0];
+  CHECK(choice["text"] == "PQA");
+  CHECK(choice["prompt_token_ids"] == json({80, 81}));
+  CHECK(choice["token_ids"] == json({65}));
+  CHECK(choice["logprobs"]["token_logprobs"] == json::parse("[null, -1.5, -0.5]"));
+  CHECK(choice["logprobs"]["top_logprobs"][1] == logprobs["top_logprobs"][1]);
+  CHECK(choice["logprobs"]["text_offset"] == json({0, 1, 3}));
+
+  StreamFormatter stream(with);
+  const json chunk = parse_frames(stream.frames(prompt)).at(0)["choices"][0];
+  CHECK(chunk["text"] == "PQ");
+  CHECK(chunk["logprobs"] == logprobs);
+  CHECK(chunk["prompt_token_ids"] == json({80, 81}));
+}
+
+TEST_CASE("The ids of a chat's prompt stand beside its choices") {
+  ResponseHead with = head(ApiKind::kChat);
+  with.return_token_ids = true;
+  ResponseBuilder builder(with);
+  builder.add(PromptEcho{.index = 0, .ids = {1, 2}, .text = {}, .tokens = {}});
+  builder.add(delta_of("A"));
+  CHECK(json::parse(builder.body({}))["prompt_token_ids"] == json({1, 2}));
+}
+
 }  // namespace
 }  // namespace krait::server

@@ -13,6 +13,7 @@ struct Answer {
   std::map<int, std::string> texts;
   std::map<int, ChoiceFinished> finished;
   std::map<int, std::vector<OutputToken>> tokens;
+  std::map<int, PromptEcho> prompts;
   std::optional<Usage> usage;
   std::optional<Error> error;
   std::size_t events = 0;
@@ -28,6 +29,7 @@ Answer read_all(Generation& generation) {
       answer.texts[delta->index] += delta->text;
       for (auto& token : delta->tokens) answer.tokens[delta->index].push_back(token);
     }
+    if (auto* prompt = std::get_if<PromptEcho>(&event)) answer.prompts[prompt->index] = *prompt;
     if (auto* finished = std::get_if<ChoiceFinished>(&event)) answer.finished[finished->index] = *finished;
     if (auto* completed = std::get_if<Completed>(&event)) answer.usage = completed->usage;
     if (auto* error = std::get_if<Error>(&event)) answer.error = *error;
@@ -230,6 +232,74 @@ TEST_CASE_METHOD(ServiceFixture, "A model without a tokenizer is served by ids o
   const Answer answer = ask(request);
   CHECK(answer.texts.at(0).empty());
   CHECK(answer.tokens.at(0).size() == 2);
+}
+
+TEST_CASE_METHOD(ServiceFixture, "Without a tokenizer stop strings and chats are refused") {
+  ServedModel model = fake_model(engine);
+  model.name = "ids";
+  model.tokenizer = nullptr;
+  service.add_model(model);
+  GenerationRequest request;
+  request.model = "ids";
+  request.prompts = {std::vector<std::int32_t>{1, 2}};
+  request.stop = {"x"};
+  CHECK(ask(request).error->field == "stop");
+  request.stop.clear();
+  request.prompts.clear();
+  request.chat = ChatInput{.messages = nlohmann::json::parse(R"([{"role": "user", "content": "a"}])")};
+  CHECK(ask(request).error->field == "messages");
+}
+
+TEST_CASE_METHOD(ServiceFixture, "An echoed prompt is scored once, before the answer") {
+  GenerationRequest request = text_request("abc", 2);
+  request.echo = true;
+  request.sampling.logprobs = 1;
+  Answer answer = ask(request);
+  CHECK(engine.submitted().back().prompt_logprobs == 1);
+  PromptEcho prompt = answer.prompts.at(0);
+  CHECK(prompt.text == "abc");
+  CHECK(prompt.ids == std::vector<std::int32_t>{'a', 'b', 'c'});
+  REQUIRE(prompt.tokens.size() == 3);
+  CHECK(prompt.tokens[2].chosen.logprob == -2.0F);
+  CHECK(prompt.tokens[2].text_offset == 2);
+  CHECK(prompt.tokens[2].top.size() == 1);
+  CHECK(answer.tokens.at(0)[0].text_offset == 3);
+
+  request.sampling.max_tokens = 0;
+  answer = ask(request);
+  CHECK(answer.prompts.at(0).tokens.size() == 3);
+  CHECK(answer.tokens.empty());
+  CHECK(answer.finished.at(0).reason == FinishReason::kLength);
+  CHECK(answer.usage->completion_tokens == 0);
+
+  request.sampling.logprobs.reset();
+  request.prompts = {std::vector<std::int32_t>{'x', 'y'}};
+  answer = ask(request);
+  CHECK(answer.prompts.at(0).text == "xy");
+  CHECK(answer.prompts.at(0).tokens.empty());
+  CHECK(!engine.submitted().back().prompt_logprobs.has_value());
+
+  request.echo = false;
+  CHECK(ask(request).error->field == "max_tokens");
+}
+
+TEST_CASE_METHOD(ServiceFixture, "The model's defaults are what a request leaves open") {
+  ServedModel model = fake_model(engine);
+  model.name = "defaults";
+  model.defaults = {.temperature = 0.5, .top_k = 7, .top_p = 0.25, .max_tokens = 3};
+  model.limits.default_max_tokens = 3;
+  service.add_model(model);
+  GenerationRequest request;
+  request.model = "defaults";
+  request.prompts.emplace_back("abcdef");
+  request.sampling.top_k = 0;
+  CHECK(ask(request).usage->completion_tokens == 3);
+  const SamplingParams sampling = engine.submitted().back().sampling;
+  CHECK(sampling.temperature == 0.5F);
+  CHECK(sampling.top_k == 0);
+  CHECK(sampling.top_p == 0.25F);
+  CHECK(sampling.min_p == 0.0F);
+  CHECK(sampling.repetition_penalty == 1.0F);
 }
 
 TEST_CASE_METHOD(ServiceFixture, "Many at once get the answers that each gets alone") {

@@ -94,7 +94,11 @@ TEST_CASE("A field that is not served yet is refused by name") {
       {"cache_salt", [](Request& r) { r.cache_salt = "x"; }},
       {"session_id", [](Request& r) { r.session = "x"; }},
       {"adapter", [](Request& r) { r.adapter = "x"; }},
-      {"echo", [](Request& r) { r.echo = true; }},
+      {"echo",
+       [](Request& r) {
+         r.echo = true;
+         r.chat.emplace();
+       }},
       {"tools", [](Request& r) { r.tools = nlohmann::json::array({1}); }},
       {"response_format", [](Request& r) { r.constraint = "x", r.constraint_field = "response_format"; }},
   };
