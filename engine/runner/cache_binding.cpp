@@ -51,6 +51,7 @@ void bind_state(const CacheGroup& group, ItemPool& slots, std::size_t offset) {
     for (std::size_t t = 0; t < spec.tensors.size(); ++t) {
       std::byte* data = slots.base() + offset + state_tensor_offset(spec, t);
       const bool conv = spec.tensors[t].role == StateTensorSpec::Role::kConv;
+      if (conv && view.conv != nullptr) continue;  // the first; `conv_tensor` finds the others
       (conv ? view.conv : view.recurrent) = data;
       (conv ? view.conv_dtype : view.recurrent_dtype) = spec.tensors[t].dtype;
     }

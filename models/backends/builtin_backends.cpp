@@ -5,10 +5,12 @@
 
 #include "models/backends/gdn_attention/gdn_attention_recurrent_backend.h"
 #include "models/backends/kda_attention/kda_attention_recurrent_backend.h"
+#include "models/backends/linear_attention/linear_attention_recurrent_backend.h"
 #include "models/backends/mamba1/mamba1_recurrent_backend.h"
 #include "models/backends/mamba2/mamba2_recurrent_backend.h"
 #include "models/backends/mamba_registry.h"
 #include "models/backends/rg_lru/rg_lru_recurrent_backend.h"
+#include "models/backends/short_conv/short_conv_recurrent_backend.h"
 
 namespace krait {
 namespace {
@@ -25,10 +27,10 @@ struct BuiltinType {
 constexpr BuiltinType kBuiltinTypes[] = {
     {mamba_types::kMamba1, &make_mamba1_recurrent_backend},
     {mamba_types::kMamba2, &make_mamba2_recurrent_backend},
-    {mamba_types::kShortConv, nullptr},
-    {mamba_types::kLinearAttention, nullptr},
     {mamba_types::kGdnAttention, &make_gdn_attention_recurrent_backend},
     {mamba_types::kKdaAttention, &make_kda_attention_recurrent_backend},
+    {mamba_types::kShortConv, &make_short_conv_recurrent_backend},
+    {mamba_types::kLinearAttention, &make_linear_attention_recurrent_backend},
     {mamba_types::kRgLru, &make_rg_lru_recurrent_backend},
 };
 

@@ -45,6 +45,15 @@ std::size_t bytes_per_request(const CacheSpec& spec) {
   return mamba == nullptr ? 0 : state_tensor_offset(*mamba, mamba->tensors.size());
 }
 
+StateCacheView conv_tensor(const StateCacheView& state, const MambaSpec& spec, std::size_t tensor) {
+  std::size_t first = 0;
+  while (spec.tensors[first].role != StateTensorSpec::Role::kConv) ++first;
+  StateCacheView view = state;
+  view.conv += state_tensor_offset(spec, tensor) - state_tensor_offset(spec, first);
+  view.conv_dtype = spec.tensors[tensor].dtype;
+  return view;
+}
+
 std::string kind_of(const CacheSpec& spec) {
   return std::visit(Overloaded{
                         [](const FullAttentionSpec&) { return std::string("full_attention"); },

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/dtype.h"
+#include "kernels/operations/state_args.h"
 #include "kernels/tensor.h"
 #include "models/backends/mamba_type.h"
 
@@ -64,6 +65,9 @@ std::size_t bytes_per_token(const CacheSpec& spec);
 std::size_t bytes_per_request(const CacheSpec& spec);
 /// Byte offset of a state tensor inside its layer's part of a slot.
 std::size_t state_tensor_offset(const MambaSpec& spec, std::size_t tensor);
+/// A layer's state as an operation sees it that works on convolution tensor `tensor` of the spec: `state`, whose conv
+/// is the spec's first convolution tensor, moved on to that one.
+StateCacheView conv_tensor(const StateCacheView& state, const MambaSpec& spec, std::size_t tensor);
 /// "full_attention", "sliding_window", "mla", or the mamba type's name.
 std::string kind_of(const CacheSpec& spec);
 

@@ -48,6 +48,7 @@ Shape MatrixSource::weight_shape(std::int64_t in_features) const {
   if (stack_count > 0) shape.push_back(stack_count);
   shape.push_back(transposed ? stored_in(in_features) : stored_out());
   shape.push_back(transposed ? stored_out() : stored_in(in_features));
+  if (taps > 0) shape.push_back(taps);
   return shape;
 }
 
@@ -65,11 +66,15 @@ TensorView matrix_view(const MatrixSource& source, const TensorView& stored, std
   if (source.first_input < 0 || source.first_input + in_features > stored_in) {
     KRAIT_BUG("no inputs from " + std::to_string(source.first_input) + " on in " + source.weight);
   }
-  const std::int64_t row_step = source.transposed ? 1 : stored_in;
-  const std::int64_t column_step = source.transposed ? source.stored_out() : 1;
-  const bool in_place = !source.transposed && source.rows.empty() && stored_in == in_features;
+  if (source.taps > 0 && (source.tap < 0 || source.tap >= source.taps)) {
+    KRAIT_BUG("no tap " + std::to_string(source.tap) + " in " + source.weight);
+  }
+  const std::int64_t element = source.taps > 0 ? source.taps : 1;
+  const std::int64_t row_step = element * (source.transposed ? 1 : stored_in);
+  const std::int64_t column_step = element * (source.transposed ? source.stored_out() : 1);
+  const bool in_place = !source.transposed && source.rows.empty() && stored_in == in_features && element == 1;
   if (!in_place) {
-    data += static_cast<std::size_t>(source.first_input * column_step) * dtype_size(stored.dtype);
+    data += static_cast<std::size_t>(source.first_input * column_step + source.tap) * dtype_size(stored.dtype);
     return gather(source, data, stored.dtype, in_features, row_step, column_step, copies);
   }
   return {data, stored.dtype, Shape{source.out_features, in_features}};

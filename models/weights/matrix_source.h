@@ -26,6 +26,9 @@ struct MatrixSource {
   /// Above 0: the tensor has that many inputs, of which this matrix has those from `first_input` on.
   std::int64_t stored_inputs = 0;
   std::int64_t first_input = 0;
+  /// Above 0: the tensor is a convolution's, `[out, in, taps]`, and this matrix is its tap `tap`.
+  std::int64_t taps = 0;
+  std::int64_t tap = 0;
 
   /// Outputs as stored.
   [[nodiscard]] std::int64_t stored_out() const { return rows.empty() ? out_features : stored_rows; }

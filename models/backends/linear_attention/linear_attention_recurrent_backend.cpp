@@ -1,0 +1,43 @@
+#include "models/backends/linear_attention/linear_attention_recurrent_backend.h"
+
+namespace krait {
+
+const BackendCapabilities& LinearAttentionRecurrentBackend::capabilities() const {
+  static const BackendCapabilities capabilities{
+      .platforms = {},
+      .state_dtypes = {DType::kFloat32, DType::kFloat16, DType::kBFloat16},
+      .exact_splits = true,
+      .snapshots_inside_prefill = true,
+      .drafts = false,
+      .batch_invariant = true,
+      .graph_capture = false,
+  };
+  return capabilities;
+}
+
+std::unique_ptr<MetadataBuilder> LinearAttentionRecurrentBackend::make_metadata_builder(
+    const CacheGroup& /*group*/) const {
+  return std::make_unique<MambaMetadataBuilder>();
+}
+
+void LinearAttentionRecurrentBackend::forward(const BackendContext& context, const MambaMetadata& metadata,
+                                              const LinearAttentionParameters& parameters, const StateCacheView& state,
+                                              const LinearAttentionActivations& activations) const {
+  for (const SequenceWave& wave : metadata.step_waves) {
+    context.ops->linear_attention({.q = activations.q,
+                                   .k = activations.k,
+                                   .v = activations.v,
+                                   .decay = parameters.decay,
+                                   .heads = parameters.heads,
+                                   .head_dim = parameters.head_dim,
+                                   .batch = wave.batch(),
+                                   .state = state,
+                                   .out = activations.out});
+  }
+}
+
+std::unique_ptr<MambaBackend> make_linear_attention_recurrent_backend() {
+  return std::make_unique<LinearAttentionRecurrentBackend>();
+}
+
+}  // namespace krait
