@@ -13,7 +13,7 @@ AttentionConfig read_lfm_attention_config(const ConfigReader& reader, int hidden
 ShortConvConfig read_short_conv_config(const ConfigReader& reader, int hidden_size);
 /// `norm_eps`, of every norm.
 float read_lfm_norm_eps(const ConfigReader& reader);
-/// `tie_embedding`, or `tie_word_embeddings` by which the older key is known elsewhere.
+/// `tie_embedding`, the older key, else `tie_word_embeddings`; true where neither is there.
 bool read_lfm_tie_embedding(const ConfigReader& reader);
 
 }  // namespace krait

@@ -88,7 +88,11 @@ class MiniMaxBuilder {
         attention_(read_attention_config(reader, config.hidden_size, {.kv_heads = 8})),
         context_(context) {
     reader.require_value("hidden_act", "silu");
-    attention_.rope = read_rope_config(reader, attention_.head_dim, {.default_theta = 1e6});
+    // Released files say how many channels rotate.
+    const std::int64_t rotary_dim = reader.integer_or("rotary_dim", attention_.head_dim, 2, attention_.head_dim);
+    attention_.rope = read_rope_config(
+        reader, attention_.head_dim,
+        {.default_theta = 1e6, .default_partial_factor = static_cast<double>(rotary_dim) / attention_.head_dim});
     attention_.sliding_window = static_cast<int>(reader.integer_or("sliding_window", 0, 1));
     lightning_ = {.hidden_size = config.hidden_size,
                   .heads = attention_.heads,

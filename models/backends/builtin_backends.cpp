@@ -27,10 +27,10 @@ struct BuiltinType {
 constexpr BuiltinType kBuiltinTypes[] = {
     {mamba_types::kMamba1, &make_mamba1_recurrent_backend},
     {mamba_types::kMamba2, &make_mamba2_recurrent_backend},
-    {mamba_types::kGdnAttention, &make_gdn_attention_recurrent_backend},
-    {mamba_types::kKdaAttention, &make_kda_attention_recurrent_backend},
     {mamba_types::kShortConv, &make_short_conv_recurrent_backend},
     {mamba_types::kLinearAttention, &make_linear_attention_recurrent_backend},
+    {mamba_types::kGdnAttention, &make_gdn_attention_recurrent_backend},
+    {mamba_types::kKdaAttention, &make_kda_attention_recurrent_backend},
     {mamba_types::kRgLru, &make_rg_lru_recurrent_backend},
 };
 

@@ -1,3 +1,4 @@
+#include "models/weights/matrix_source.h"
 #include "models/weights/weight_loader.h"
 
 #include <catch2/catch.hpp>
@@ -224,6 +225,37 @@ TEST_CASE("some of a matrix's inputs are taken, turned or not") {
           .defined());
   CHECK(platform.packed[0].parts == std::vector<Shape>{Shape{3, 2}, Shape{3, 2}});
   CHECK(platform.packed[0].first_elements == std::vector<std::uint16_t>{1, 106});
+}
+
+TEST_CASE("one tap of a convolution whose channels mix is a matrix") {
+  Builder builder;
+  builder.add_counted("w", {4, 2, 3}, 0);
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  // Outputs 2 and 3 of tap 1: element (o, i) is number 6 o + 3 i + 1.
+  const krait::MatrixSource tap{
+      .weight = "w", .out_features = 2, .rows = {2, 3}, .stored_rows = 4, .taps = 3, .tap = 1};
+  CHECK(loader.linear({tap}, 2).defined());
+  CHECK(platform.packed[0].parts == std::vector<Shape>{Shape{2, 2}});
+  CHECK(platform.packed[0].first_elements == std::vector<std::uint16_t>{13});
+  CHECK_NOTHROW(loader.finish());
+
+  std::vector<std::vector<std::byte>> copies;
+  const krait::TensorView matrix = krait::matrix_view(tap, checkpoint.tensor("w"), 2, copies);
+  const auto* elements = matrix.as<const std::uint16_t>();
+  CHECK(std::vector<std::uint16_t>(elements, elements + 4) == std::vector<std::uint16_t>{13, 16, 19, 22});
+}
+
+TEST_CASE("numbers of a formula are in the platform's memory") {
+  Builder builder;
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  const Tensor tensor = loader.vector(std::vector<float>{0.5F, -1.0F});
+  CHECK(tensor.view().shape == Shape{2});
+  CHECK(values(tensor) == std::vector<float>{0.5F, -1.0F});
+  CHECK(loader.packed_bytes() == 8);
 }
 
 TEST_CASE("convolutions that run as one lie side by side") {
