@@ -15,8 +15,8 @@ namespace krait {
 class ReadAhead {
  public:
   struct Options {
-    int threads = 4;
-    std::size_t window = std::size_t{1} << 30;
+    int threads = 2;
+    std::size_t window = std::size_t{512} << 20;
     std::size_t chunk = std::size_t{8} << 20;
   };
 
