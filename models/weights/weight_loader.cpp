@@ -98,7 +98,7 @@ void WeightLoader::require_float(const std::string& name, const TensorView& view
 
 // A tensor that is used twice (tied embeddings, the matrices of a stack) counts once.
 void WeightLoader::account(const std::string& name, const Shape& shape, std::size_t bytes) {
-  if (taken_.insert(name).second) {
+  if (taken_.emplace(name, shape).second) {
     bytes_taken_ += bytes;
     parameters_ += shape.elements();
   }

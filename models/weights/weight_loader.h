@@ -85,6 +85,8 @@ class WeightLoader {
   /// Throws one StartupError that lists every missing, misshapen and unexpected tensor (the first 20 of each).
   void finish();
 
+  /// The tensors taken (or planned), with their shapes in the checkpoint.
+  [[nodiscard]] const std::map<std::string, Shape>& taken() const { return taken_; }
   /// Elements of the tensors taken, each name once.
   [[nodiscard]] std::int64_t parameters() const { return parameters_; }
   /// Bytes that the taken tensors occupy on the platform; planned ones by shape and dtype, without a platform's
@@ -129,7 +131,7 @@ class WeightLoader {
   std::string last_name_;
   std::int64_t last_index_ = 0;
   Floats last_floats_;
-  std::set<std::string> taken_;
+  std::map<std::string, Shape> taken_;
   std::set<std::string> ignored_;
   std::set<std::string> missing_;
   std::map<std::string, std::string> misshapen_;  ///< name to "found …, expected …"

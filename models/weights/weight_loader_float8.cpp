@@ -57,7 +57,7 @@ std::string WeightLoader::scale_of(const std::string& name) const {
 
 void WeightLoader::note_scales(const std::string& name) {
   const std::string scale = scale_of(name);
-  if (!scale.empty()) taken_.insert(scale);
+  if (!scale.empty()) taken_.emplace(scale, checkpoint_->shape(scale));
   const std::string weight = ".weight";
   if (name.ends_with(weight)) ignored_.insert(name.substr(0, name.size() - weight.size()) + ".input_scale");
 }
