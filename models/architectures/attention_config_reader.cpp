@@ -11,7 +11,7 @@ AttentionConfig read_attention_config(const ConfigReader& reader, int hidden_siz
   const int kv_heads = defaults.kv_heads > 0 ? defaults.kv_heads : attention.heads;
   attention.kv_heads = static_cast<int>(reader.integer_or("num_key_value_heads", kv_heads, 1));
   const int head_dim = defaults.head_dim > 0 ? defaults.head_dim : hidden_size / attention.heads;
-  if (head_dim == 0) {
+  if (head_dim == 0 && !reader.has("head_dim")) {
     reader.fail("num_attention_heads", "is " + std::to_string(attention.heads) + ", more than `hidden_size` (" +
                                            std::to_string(hidden_size) + "), and there is no `head_dim`");
   }
