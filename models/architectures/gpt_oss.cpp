@@ -23,6 +23,18 @@ std::vector<bool> read_sliding_layers(const ConfigReader& reader, int num_layers
   return sliding;
 }
 
+/// A config that says nothing of scaling means the family's YaRN, from 4096 positions to 32 times as many.
+RopeConfig rope_config(const ConfigReader& reader, int head_dim) {
+  RopeConfig rope = read_rope_config(reader, head_dim, {.default_theta = 150000.0});
+  if (reader.has("rope_parameters") || reader.has("rope_scaling")) return rope;
+  rope.type = RopeType::kYarn;
+  rope.factor = 32.0;
+  rope.original_positions = 4096.0;
+  rope.truncate = false;
+  rope.attention_factor = yarn_mscale(rope.factor, 1.0);
+  return rope;
+}
+
 class GptOssBuilder {
  public:
   GptOssBuilder(const ConfigReader& reader, const ModelConfig& config, const LayerContext& context)
@@ -35,7 +47,7 @@ class GptOssBuilder {
     if (reader.number_or("swiglu_alpha", 1.702) != 1.702) {
       reader.fail("swiglu_alpha", "must be 1.702 in this version of Krait");
     }
-    attention_.rope = read_rope_config(reader, attention_.head_dim, {.default_theta = 150000.0});
+    attention_.rope = rope_config(reader, attention_.head_dim);
     attention_.sinks = true;
   }
 
@@ -44,7 +56,8 @@ class GptOssBuilder {
   [[nodiscard]] std::unique_ptr<DecoderLayer> layer(int index, bool sliding) const {
     const std::string prefix = "model.layers." + std::to_string(index);
     AttentionConfig attention = attention_;
-    if (sliding) attention.sliding_window = static_cast<int>(reader_.integer_or("sliding_window", 128, 1));
+    if (sliding && !reader_.is_null("sliding_window"))
+      attention.sliding_window = static_cast<int>(reader_.integer_or("sliding_window", 128, 1));
     return std::make_unique<PreNormBlock>(
         PreNormBlock::Half{.norm = {prefix + ".input_layernorm", hidden_, eps_},
                            .sublayer = make_sublayer<Attention>(prefix + ".self_attn", attention, context_)},
@@ -58,10 +71,11 @@ class GptOssBuilder {
     const std::int64_t top_k = reader_.integer_or("experts_per_token", 4, 1);
     router.options.top_k = static_cast<int>(reader_.integer_or("num_experts_per_tok", top_k, 1));
     router.options.scoring = RouterScoring::kTopKThenSoftmax;
-    const Experts::Names names{.separate = {.prefix = {}},
+    const Experts::Names names{.separate = {.prefix = prefix + ".experts"},
                                .stacked = {.gate_up = prefix + ".experts.gate_up_proj",
                                            .down = prefix + ".experts.down_proj",
-                                           .interleaved_with_bias = true}};
+                                           .interleaved_with_bias = true},
+                               .usually_stacked = true};
     const Experts::Config experts{.input_size = hidden_,
                                   .intermediate_size = reader_.integer("intermediate_size"),
                                   .experts = static_cast<int>(reader_.integer_or("num_local_experts", 128, 1)),

@@ -80,7 +80,8 @@ Mamba2Config mamba_config(const ConfigReader& reader, const ModelConfig& config)
                                            .conv_kernel = "mamba_d_conv",
                                            .chunk_size = "mamba_chunk_size",
                                            .expand = "mamba_expand",
-                                           .norm_eps = "rms_norm_eps"});
+                                           .norm_eps = "rms_norm_eps",
+                                           .default_norm_eps = 1e-6});
   read_time_step_limit(reader, mamba);
   mamba.in_proj_bias = reader.boolean_or("mamba_proj_bias", false);
   mamba.out_proj_bias = mamba.in_proj_bias;
@@ -139,14 +140,14 @@ class GraniteBuilder {
     SparseMoe::Router router{.name = prefix + ".router.layer", .selection_bias = {}};
     router.options.top_k = static_cast<int>(reader_.integer_or("num_experts_per_tok", 2, 1));
     router.options.scoring = RouterScoring::kTopKThenSoftmax;
-    return SparseMoe(
-        std::move(router),
-        {.separate = {.prefix = {}},
-         .stacked = {.gate_up = prefix + ".input_linear.weight", .down = prefix + ".output_linear.weight"}},
-        {.input_size = hidden_,
-         .intermediate_size = reader_.integer_or("intermediate_size", 11008, 1),
-         .experts = experts},
-        hidden_, context_);
+    return SparseMoe(std::move(router),
+                     {.separate = {.prefix = prefix + ".experts"},
+                      .stacked = {.gate_up = prefix + ".input_linear.weight", .down = prefix + ".output_linear.weight"},
+                      .usually_stacked = true},
+                     {.input_size = hidden_,
+                      .intermediate_size = reader_.integer_or("intermediate_size", 11008, 1),
+                      .experts = experts},
+                     hidden_, context_);
   }
 
   [[nodiscard]] std::optional<GatedMlp> shared_mlp(const std::string& prefix) const {

@@ -6,6 +6,9 @@
 namespace krait {
 namespace {
 
+/// A hundred times and more of what any published model has.
+constexpr std::int64_t kMaximumChannels = std::int64_t{1} << 24;
+
 int read_head_dim(const ConfigReader& reader, const Mamba2Keys& keys, int heads, std::int64_t inner) {
   const bool automatic = keys.inner_size != kAnyInnerSize &&
                          (reader.is_string(keys.head_dim) ? reader.string(keys.head_dim) == "auto"
@@ -28,6 +31,10 @@ Mamba2Config read_mamba2_config(const ConfigReader& reader, int hidden_size, con
   const std::int64_t inner = expands ? reader.integer_or(keys.expand, 2, 1) * hidden_size : keys.inner_size;
   mamba.head_dim = read_head_dim(reader, keys, mamba.heads, inner);
   const std::int64_t made = std::int64_t{mamba.heads} * mamba.head_dim;
+  if (made > kMaximumChannels) {
+    reader.fail(keys.heads,
+                "times `" + std::string(keys.head_dim) + "` is " + std::to_string(made) + ", which no model has");
+  }
   if (keys.inner_size != kAnyInnerSize && made != inner) {
     reader.fail(keys.heads, "times `" + std::string(keys.head_dim) + "` is " + std::to_string(made) +
                                 (expands ? ", but `" + std::string(keys.expand) + "` times `hidden_size` is "
@@ -41,7 +48,8 @@ Mamba2Config read_mamba2_config(const ConfigReader& reader, int hidden_size, con
   }
   mamba.state_size = static_cast<int>(reader.integer_or(keys.state, keys.default_state, 1));
   mamba.conv_kernel = static_cast<int>(reader.integer_or(keys.conv_kernel, 4, 1));
-  mamba.chunk_size = static_cast<int>(reader.integer_or(keys.chunk_size, 0));
+  mamba.chunk_size = static_cast<int>(
+      reader.integer_or(keys.chunk_size, reader.is_null(keys.chunk_size) ? 0 : keys.default_chunk_size));
   mamba.norm_eps = static_cast<float>(keys.norm_eps.empty() ? keys.default_norm_eps
                                                             : reader.number_or(keys.norm_eps, keys.default_norm_eps));
   return mamba;

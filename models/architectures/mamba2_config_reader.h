@@ -22,6 +22,7 @@ struct Mamba2Keys {
   int default_head_dim = 0;  ///< 0: "auto", the inner size over the heads
   int default_groups = 1;
   int default_state = 256;
+  int default_chunk_size = 256;
   double default_norm_eps = 1e-5;
   /// Heads times head size; 0: `expand` times the hidden size, kAnyInnerSize: whatever the heads make.
   std::int64_t inner_size = 0;

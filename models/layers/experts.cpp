@@ -20,17 +20,20 @@ Experts::Experts(Names names, const Config& config, const LayerContext& context)
 }
 
 void Experts::load(WeightLoader& loader) {
-  const bool stacked =
-      !names_.stacked.gate_up.empty() && (names_.separate.prefix.empty() || loader.has(names_.stacked.gate_up));
+  const bool stacked = loader.has(names_.stacked.gate_up) || (names_.usually_stacked && !loader.has(first_separate()));
   for (int expert = 0; expert < config_.experts; ++expert) {
     stacked ? load_stacked(loader, expert) : load_separate(loader, expert);
   }
 }
 
+std::string Experts::first_separate() const { return names_.separate.prefix + ".0." + names_.separate.up + ".weight"; }
+
 void Experts::load_separate(WeightLoader& loader, int expert) {
   const std::string prefix = names_.separate.prefix + "." + std::to_string(expert) + ".";
   const auto matrix = [&](const std::string& name, std::int64_t rows) {
-    return MatrixSource{.weight = prefix + name + ".weight", .out_features = rows};
+    return MatrixSource{.weight = prefix + name + ".weight",
+                        .bias = names_.stacked.interleaved_with_bias ? prefix + name + ".bias" : "",
+                        .out_features = rows};
   };
   std::vector<MatrixSource> up;
   if (config_.gated) up.push_back(matrix(names_.separate.gate, config_.intermediate_size));

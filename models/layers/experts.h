@@ -32,16 +32,18 @@ class Experts {
     std::string up = "up_proj";
     std::string down = "down_proj";
   };
-  /// Whole tensor names. [experts, 2 I, H] as [gate | up] and [experts, H, I]; empty: never stacked.
+  /// Whole tensor names. [experts, 2 I, H] as [gate | up] and [experts, H, I].
   struct Stacked {
     std::string gate_up{};
     std::string down{};
     /// [experts, H, 2 I] with gate and up in alternating columns, [experts, I, H], and biases `<name>_bias` (gpt-oss).
+    /// Kept apart, its experts have biases too.
     bool interleaved_with_bias = false;
   };
   struct Names {
-    Separate separate{};  ///< empty prefix: never apart
+    Separate separate{};
     Stacked stacked{};
+    bool usually_stacked = false;  ///< what is named as missing where there is neither
   };
 
   Experts(Names names, const Config& config, const LayerContext& context);
@@ -52,6 +54,7 @@ class Experts {
   [[nodiscard]] const Config& config() const { return config_; }
 
  private:
+  [[nodiscard]] std::string first_separate() const;
   void load_separate(WeightLoader& loader, int expert);
   void load_stacked(WeightLoader& loader, int expert);
 
