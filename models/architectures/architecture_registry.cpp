@@ -45,7 +45,7 @@ constexpr std::array kArchitectures = {
                  &make_recurrent_gemma, true, true},
     Architecture{"Zamba2ForCausalLM", "Zamba2", "mamba2 + full_attention", &make_zamba2, true, true},
     Architecture{"ZambaForCausalLM", "Zamba", "mamba1 + full_attention", &make_zamba, true, true},
-    Architecture{"ZayaForCausalLM", "ZAYA1", "full_attention + sliding_window + short_conv", &make_zaya, true},
+    Architecture{"ZayaForCausalLM", "ZAYA1", "full_attention + sliding_window + short_conv", &make_zaya, true, true},
 };
 
 /// The entry that the config's first name asks for; null for an unknown one.
@@ -62,6 +62,18 @@ ModelConfig read_config(const ConfigReader& reader, const std::string& folder) {
   return read_model_config(reader, folder, architecture != nullptr && architecture->tie_word_embeddings);
 }
 
+/// A layer that cannot be built knows its name, but not the file that asks for it.
+std::unique_ptr<Model> make_known(const Architecture& architecture, const ConfigReader& reader, ModelConfig config,
+                                  const LayerContext& context) {
+  try {
+    return architecture.make(language_model_reader(reader), std::move(config), context);
+  } catch (const StartupError& fault) {
+    Error error = fault.error();
+    if (error.message.find(reader.file()) == std::string::npos) error.message = reader.file() + ": " + error.message;
+    throw StartupError(std::move(error));
+  }
+}
+
 std::string config_path(const std::string& folder) { return (std::filesystem::path(folder) / "config.json").string(); }
 
 }  // namespace
@@ -76,7 +88,7 @@ std::unique_ptr<Model> make_model(const std::string& folder, const LayerContext&
   const ConfigReader reader = ConfigReader::from_file(config_path(folder));
   ModelConfig config = read_config(reader, folder);
   const Architecture* known = find_architecture(reader);
-  if (known != nullptr) return known->make(language_model_reader(reader), std::move(config), context);
+  if (known != nullptr) return make_known(*known, reader, std::move(config), context);
   std::string names;
   for (const Architecture& architecture : kArchitectures) {
     names += (names.empty() ? "" : ", ") + std::string(architecture.hf_name);

@@ -12,6 +12,10 @@ struct AttentionDefaults {
   bool bias = false;
 };
 
+/// `num_key_value_heads`; null means as many as there are query heads, whatever `absent` is (0: as many, too).
+/// They must divide the query heads.
+int read_kv_heads(const ConfigReader& reader, int heads, int absent);
+
 /// Reads `num_attention_heads`, `num_key_value_heads`, `head_dim` and `attention_bias` (of q, k, v and o) as most
 /// families write them; scale is head_dim^-1/2. Rotation, windows and norms are the family's.
 AttentionConfig read_attention_config(const ConfigReader& reader, int hidden_size,

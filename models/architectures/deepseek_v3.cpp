@@ -80,10 +80,10 @@ class DeepseekBuilder {
   [[nodiscard]] SparseMoe moe(const std::string& prefix) const {
     SparseMoe::Router router{.name = prefix + ".gate", .selection_bias = prefix + ".gate.e_score_correction_bias"};
     RouterOptions& options = router.options;
-    options.top_k = static_cast<int>(reader_.integer("num_experts_per_tok"));
+    options.top_k = static_cast<int>(reader_.integer_or("num_experts_per_tok", 8, 1));
     options.scoring = RouterScoring::kSigmoid;
-    options.groups = static_cast<int>(reader_.integer("n_group"));
-    options.top_groups = static_cast<int>(reader_.integer("topk_group"));
+    options.groups = static_cast<int>(reader_.integer_or("n_group", 8, 1));
+    options.top_groups = static_cast<int>(reader_.integer_or("topk_group", 4, 1));
     options.renormalize = reader_.boolean_or("norm_topk_prob", true);
     options.renormalize_eps = 1e-20F;
     options.weight_scale = static_cast<float>(reader_.number_or("routed_scaling_factor", 2.5));
@@ -106,7 +106,7 @@ class DeepseekBuilder {
   }
 
   [[nodiscard]] std::optional<GatedMlp> shared_experts(const std::string& prefix) const {
-    const std::int64_t count = reader_.integer_or("n_shared_experts", 0);
+    const std::int64_t count = reader_.integer_or("n_shared_experts", reader_.is_null("n_shared_experts") ? 0 : 1);
     if (count == 0) return std::nullopt;
     return mlp(prefix, count * reader_.integer("moe_intermediate_size"));
   }

@@ -52,8 +52,7 @@ class JambaBuilder {
         experts_per_token_(static_cast<int>(reader.integer_or("num_experts_per_tok", 2, 1))),
         norm_eps_(norm_eps),
         mamba_(mamba_config(reader, config.hidden_size, norm_eps)),
-        attention_(read_attention_config(reader, config.hidden_size,
-                                         {.kv_heads = reader.is_null("num_key_value_heads") ? 0 : 8})),
+        attention_(read_attention_config(reader, config.hidden_size, {.kv_heads = 8})),
         attention_layers_(read_pattern(reader, "attn", 8, 4)),
         expert_layers_(read_pattern(reader, "expert", 2, 1)),
         context_(context) {}

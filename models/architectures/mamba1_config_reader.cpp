@@ -3,10 +3,13 @@
 namespace krait {
 namespace {
 
+/// A hundred times and more of what any published model has.
+constexpr std::int64_t kMaximumChannels = std::int64_t{1} << 24;
+
 std::int64_t read_channels(const ConfigReader& reader, int hidden_size, const Mamba1Keys& keys) {
-  if (!keys.channels.empty() && reader.has(keys.channels)) return reader.integer(keys.channels);
+  if (!keys.channels.empty() && reader.has(keys.channels)) return reader.integer(keys.channels, 1, kMaximumChannels);
   const std::int64_t channels = reader.integer_or(keys.expand, 2, 1) * hidden_size;
-  if (channels > ConfigReader::kMaximumInteger) {
+  if (channels > kMaximumChannels) {
     reader.fail(keys.expand, "times `hidden_size` is " + std::to_string(channels) + ", which no model has");
   }
   return channels;

@@ -1,9 +1,11 @@
 #include <cmath>
 #include <optional>
 
+#include "models/architectures/attention_config_reader.h"
 #include "models/architectures/causal_lm.h"
 #include "models/architectures/families.h"
 #include "models/architectures/mamba2_config_reader.h"
+#include "models/config/activation_config.h"
 #include "models/layers/attention.h"
 #include "models/layers/mamba2_mixer.h"
 #include "models/layers/mlp.h"
@@ -142,6 +144,7 @@ Mamba2Config mamba_config(const ConfigReader& reader, const ModelConfig& config)
                                            .default_head_dim = 64,
                                            .default_groups = 8,
                                            .default_state = 128,
+                                           .default_chunk_size = 128,
                                            .inner_size = kAnyInnerSize});
   read_time_step_min(reader, mamba, older_or(reader, "mamba_dt_min", "time_step_min"));
   mamba.in_proj_bias = reader.boolean_or("use_bias", false);
@@ -154,7 +157,7 @@ AttentionConfig attention_config(const ConfigReader& reader, const ModelConfig& 
   AttentionConfig attention;
   attention.hidden_size = config.hidden_size;
   attention.heads = static_cast<int>(reader.integer_or("num_attention_heads", 32, 1));
-  attention.kv_heads = static_cast<int>(reader.integer_or("num_key_value_heads", 8, 1));
+  attention.kv_heads = read_kv_heads(reader, attention.heads, 8);
   attention.head_dim = static_cast<int>(reader.integer_or(older_or(reader, "attention_head_dim", "head_dim"), 128, 1));
   attention.scale = 1.0F / std::sqrt(static_cast<float>(attention.head_dim));
   return attention;
@@ -167,10 +170,10 @@ class NemotronBuilder {
         hidden_(config.hidden_size),
         mamba_(mamba_config(reader, config)),
         attention_(attention_config(reader, config)),
-        mlp_{.bias = reader.boolean_or("mlp_bias", false), .activation = Activation::kRelu2},
+        mlp_{.bias = reader.boolean_or("mlp_bias", false),
+             .activation = read_activation(reader, "mlp_hidden_act", "relu2")},
         context_(context) {
     reader.require_value("mamba_hidden_act", "silu");
-    reader.require_value("mlp_hidden_act", "relu2");
     reader.require_false("attention_bias");
     if (reader.has("sliding_window")) {
       reader.fail("sliding_window", "is set, but this version has only full attention for this architecture");

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "models/architectures/attention_config_reader.h"
 #include "models/architectures/causal_lm.h"
 #include "models/architectures/families.h"
 #include "models/architectures/layer_types_reader.h"
@@ -139,7 +140,7 @@ AttentionConfig attention_config(const ConfigReader& reader, int hidden_size) {
                                              std::to_string(2 * hidden_size) + " together");
   }
   attention.heads = static_cast<int>(reader.integer("num_attention_heads"));
-  attention.kv_heads = static_cast<int>(reader.integer_or("num_key_value_heads", attention.heads, 1));
+  attention.kv_heads = read_kv_heads(reader, attention.heads, 0);
   attention.head_dim =
       static_cast<int>(reader.integer_or("attention_head_dim", attention.input_size / attention.heads, 1));
   attention.scale = 1.0F / std::sqrt(static_cast<float>(attention.head_dim) / 2.0F);

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <optional>
 
+#include "models/architectures/attention_config_reader.h"
 #include "models/architectures/causal_lm.h"
 #include "models/architectures/families.h"
 #include "models/architectures/layer_types_reader.h"
@@ -198,7 +199,7 @@ AttentionConfig attention_config(const ConfigReader& reader, const ModelConfig& 
   attention.hidden_size = config.hidden_size;
   attention.input_size = 2 * config.hidden_size;
   attention.heads = static_cast<int>(reader.integer_or("num_attention_heads", 32, 1));
-  attention.kv_heads = static_cast<int>(reader.integer_or("num_key_value_heads", attention.heads, 1));
+  attention.kv_heads = read_kv_heads(reader, attention.heads, 0);
   attention.head_dim =
       static_cast<int>(reader.integer_or("attention_head_dim", attention.input_size / attention.heads, 1));
   attention.scale = 1.0F / std::sqrt(static_cast<float>(attention.head_dim) / 2.0F);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "models/architectures/attention_config_reader.h"
 #include "models/architectures/causal_lm.h"
 #include "models/architectures/families.h"
 #include "models/architectures/layer_types_reader.h"
@@ -146,7 +147,7 @@ CompressedConvConfig read_attention(const ConfigReader& reader, const ModelConfi
   CompressedConvConfig attention;
   attention.hidden_size = config.hidden_size;
   attention.heads = static_cast<int>(reader.integer_or("num_attention_heads", 8, 1));
-  attention.kv_heads = static_cast<int>(reader.integer_or("num_key_value_heads", 2, 1));
+  attention.kv_heads = read_kv_heads(reader, attention.heads, 2);
   attention.head_dim = static_cast<int>(reader.integer_or("head_dim", 128, 1));
   attention.depthwise_kernel = static_cast<int>(reader.integer_or("cca_time0", 2, 1));
   attention.grouped_kernel = static_cast<int>(reader.integer_or("cca_time1", 2, 1));

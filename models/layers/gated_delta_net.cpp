@@ -1,5 +1,7 @@
 #include "models/layers/gated_delta_net.h"
 
+#include <algorithm>
+
 #include "models/layers/decay_rates.h"
 #include "models/layers/mamba_state_shapes.h"
 #include "models/weights/weight_loader.h"
@@ -8,6 +10,9 @@ namespace krait {
 namespace {
 
 using Layout = GatedDeltaNetConfig::Layout;
+
+/// Of all key or value heads: a hundred times and more of what any published model has.
+constexpr std::int64_t kMaximumChannels = std::int64_t{1} << 24;
 
 DeltaRuleParameters parameters_of(const GatedDeltaNetConfig& config) {
   return {.key_heads = config.key_heads,
@@ -55,6 +60,12 @@ std::vector<LinearPart> in_proj_parts(const std::string& name, const GatedDeltaN
     throw StartupError("layer '" + name + "': " + std::to_string(config.key_heads) +
                        " key heads do not divide the number of value heads (" + std::to_string(config.value_heads) +
                        ")");
+  }
+  const std::int64_t channels =
+      std::max(std::int64_t{config.key_heads} * config.key_dim, std::int64_t{config.value_heads} * config.value_dim);
+  if (channels > kMaximumChannels) {
+    throw StartupError("layer '" + name + "': its heads have " + std::to_string(channels) +
+                       " channels, which no model has");
   }
   const DeltaRuleParameters sizes = parameters_of(config);
   const auto part = [&](const char* suffix, int rows) {

@@ -191,3 +191,42 @@ TEST_CASE("configs of these families that cannot be served are refused with the 
   mentions(error_with("zaya", {{"lm_head_bias", true}}), "`lm_head_bias`");
   mentions(error_with("zaya", {{"sliding_window", nullptr}}), "`sliding_window`");
 }
+
+TEST_CASE("key/value heads that are null are as many as the query heads, whatever is the default of an absent key") {
+  for (const char* fixture :
+       {"bamba", "falcon_h1", "gpt_oss", "jamba", "lfm2", "minimax", "mistral_swa", "nemotron_h"}) {
+    CAPTURE(fixture);
+    json config = config_of(fixture);
+    config["num_key_value_heads"] = config["num_attention_heads"];
+    const std::vector<SpecRow> as_many = specs_of(config);
+    config["num_key_value_heads"] = nullptr;
+    CHECK(specs_of(config) == as_many);
+  }
+}
+
+TEST_CASE("gpt-oss without a window has full attention") {
+  json config = config_of("gpt_oss");
+  config["sliding_window"] = nullptr;
+  CHECK(specs_of(config).front().kind == "full_attention");
+}
+
+TEST_CASE("heads that no model has are refused before anything is made for them") {
+  constexpr int kMany = 2'000'000'000;
+  for (const char* fixture : {"llama", "qwen3_next", "minimax"}) {
+    CAPTURE(fixture);
+    mentions(error_with(fixture, {{"num_attention_heads", kMany}, {"num_key_value_heads", 1}}),
+             "`num_attention_heads`");
+    mentions(error_with(fixture, {{"head_dim", kMany}}), "`head_dim`");
+  }
+}
+
+TEST_CASE("an error of a layer names the file, and one of the key/value heads the key") {
+  for (const char* fixture : {"llama", "nemotron_h", "zamba", "zamba2_plain", "zaya"}) {
+    CAPTURE(fixture);
+    const std::string error = error_with(fixture, {{"num_key_value_heads", 3}});
+    mentions(error, "config.json: `num_key_value_heads` is 3");
+    mentions(error, "do not divide the number of attention heads (4)");
+  }
+  mentions(error_with("qwen3_next", {{"linear_num_key_heads", 3}}), "config.json: layer 'model.layers.0.linear_attn'");
+  mentions(error_with("jamba", {{"num_experts_per_tok", 5}}), "config.json: `num_experts_per_tok` is 5");
+}

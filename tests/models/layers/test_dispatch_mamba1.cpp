@@ -132,7 +132,7 @@ TEST_CASE("the inner size of a Mamba layer is the stated one, else a multiple of
 TEST_CASE("a config that says nothing of tied embeddings means what its family's does in transformers") {
   for (const auto& [fixture, tied] :
        {std::pair{"mamba", true}, std::pair{"falcon_mamba", true}, std::pair{"jamba", false}, std::pair{"zamba", true},
-        std::pair{"recurrent_gemma", true}}) {
+        std::pair{"recurrent_gemma", true}, std::pair{"zaya", true}}) {
     json config = config_of(fixture);
     config.erase("tie_word_embeddings");
     const test::TempFolder folder;

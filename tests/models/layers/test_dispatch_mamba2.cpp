@@ -195,7 +195,7 @@ TEST_CASE("options of Mamba-2 families that are not there are refused by name") 
   check_error(nemotron, "hybrid_override_pattern", "M-X", "Valid letters: M (Mamba-2)");
   check_error(nemotron, "layers_block_type", {"mamba", "conv"}, "Valid kinds: mamba, attention, mlp, moe");
   check_error(nemotron, "mamba_hidden_act", "gelu", "silu");
-  check_error(nemotron, "mlp_hidden_act", "silu", "relu2");
+  check_error(nemotron, "mlp_hidden_act", "swiglu", "relu2");
   check_error(nemotron, "attention_bias", true, "must be false");
   check_error(nemotron, "sliding_window", 128, "full attention");
   check_error(config_of("nemotron_h_moe"), "n_shared_experts", 2, "`1`");
