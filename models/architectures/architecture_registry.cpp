@@ -11,41 +11,53 @@ namespace krait {
 namespace {
 
 constexpr std::array kArchitectures = {
-    Architecture{"BailingHybridForCausalLM", "Ling 2.5 / Bailing hybrid", "kda_attention + mla", &make_bailing_hybrid,
+    Architecture{"BailingHybridForCausalLM", "bailing_hybrid", "Ling 2.5 / Bailing hybrid", "kda_attention + mla",
+                 &make_bailing_hybrid, true},
+    Architecture{"BambaForCausalLM", "bamba", "Bamba", "mamba2 + full_attention", &make_bamba, true},
+    Architecture{"DeepseekV3ForCausalLM", "deepseek_v3", "DeepSeek-V3", "mla", &make_deepseek_v3, true},
+    Architecture{"FalconH1ForCausalLM", "falcon_h1", "Falcon-H1", "mamba2 + full_attention", &make_falcon_h1, true},
+    Architecture{"FalconMambaForCausalLM", "falcon_mamba", "Falcon Mamba", "mamba1", &make_falcon_mamba, true, true},
+    Architecture{"Gemma3ForCausalLM", "gemma3_text gemma3", "Gemma 3", "sliding_window + full_attention", &make_gemma3,
+                 true, true},
+    Architecture{"GptOssForCausalLM", "gpt_oss", "gpt-oss", "sliding_window + full_attention", &make_gpt_oss, true},
+    Architecture{"GraniteMoeHybridForCausalLM", "granitemoehybrid", "Granite 4", "mamba2 + full_attention",
+                 &make_granite_moe_hybrid, true},
+    Architecture{"JambaForCausalLM", "jamba", "Jamba", "mamba1 + full_attention", &make_jamba, true},
+    Architecture{"KimiLinearForCausalLM", "kimi_linear", "Kimi Linear", "kda_attention + mla", &make_kimi_linear, true},
+    Architecture{"Lfm2ForCausalLM", "lfm2", "LFM2", "short_conv + full_attention", &make_lfm2, true, true},
+    Architecture{"Lfm2MoeForCausalLM", "lfm2_moe", "LFM2 MoE", "short_conv + full_attention", &make_lfm2_moe, true,
                  true},
-    Architecture{"BambaForCausalLM", "Bamba", "mamba2 + full_attention", &make_bamba, true},
-    Architecture{"DeepseekV3ForCausalLM", "DeepSeek-V3", "mla", &make_deepseek_v3, true},
-    Architecture{"FalconH1ForCausalLM", "Falcon-H1", "mamba2 + full_attention", &make_falcon_h1, true},
-    Architecture{"FalconMambaForCausalLM", "Falcon Mamba", "mamba1", &make_falcon_mamba, true, true},
-    Architecture{"Gemma3ForCausalLM", "Gemma 3", "sliding_window + full_attention", &make_gemma3, true, true},
-    Architecture{"GptOssForCausalLM", "gpt-oss", "sliding_window + full_attention", &make_gpt_oss, true},
-    Architecture{"GraniteMoeHybridForCausalLM", "Granite 4", "mamba2 + full_attention", &make_granite_moe_hybrid, true},
-    Architecture{"JambaForCausalLM", "Jamba", "mamba1 + full_attention", &make_jamba, true},
-    Architecture{"KimiLinearForCausalLM", "Kimi Linear", "kda_attention + mla", &make_kimi_linear, true},
-    Architecture{"Lfm2ForCausalLM", "LFM2", "short_conv + full_attention", &make_lfm2, true, true},
-    Architecture{"Lfm2MoeForCausalLM", "LFM2 MoE", "short_conv + full_attention", &make_lfm2_moe, true, true},
-    Architecture{"Lfm3ForCausalLM", "LFM3", "short_conv + full_attention + sliding_window", &make_lfm3, true, true},
-    Architecture{"LlamaForCausalLM", "Llama", "full_attention", &make_llama, true},
-    Architecture{"Mamba2ForCausalLM", "Mamba-2", "mamba2", &make_mamba2, true},
-    Architecture{"MambaForCausalLM", "Mamba", "mamba1", &make_mamba, true, true},
-    Architecture{"MiniMaxForCausalLM", "MiniMax", "linear_attention + full_attention", &make_minimax, true},
-    Architecture{"MistralForCausalLM", "Mistral", "full_attention + sliding_window", &make_mistral, true},
-    Architecture{"NemotronHForCausalLM", "Nemotron-H, Nemotron 3", "mamba2 + full_attention", &make_nemotron_h, true},
-    Architecture{"OlmoHybridForCausalLM", "OLMo Hybrid", "gdn_attention + full_attention", &make_olmo_hybrid, true},
-    Architecture{"Plamo2ForCausalLM", "PLaMo 2", "mamba2 + sliding_window + full_attention", &make_plamo2, false, true},
-    Architecture{"Qwen3_5ForCausalLM", "Qwen3.5", "gdn_attention + full_attention", &make_qwen3_5, true},
-    Architecture{"Qwen3_5ForConditionalGeneration", "Qwen3.5 (multimodal layout, text only)",
+    Architecture{"Lfm3ForCausalLM", "lfm3", "LFM3", "short_conv + full_attention + sliding_window", &make_lfm3, true,
+                 true},
+    Architecture{"LlamaForCausalLM", "llama", "Llama", "full_attention", &make_llama, true},
+    Architecture{"Mamba2ForCausalLM", "mamba2", "Mamba-2", "mamba2", &make_mamba2, true},
+    Architecture{"MambaForCausalLM", "mamba", "Mamba", "mamba1", &make_mamba, true, true},
+    Architecture{"MiniMaxForCausalLM", "minimax", "MiniMax", "linear_attention + full_attention", &make_minimax, true},
+    Architecture{"MistralForCausalLM", "mistral", "Mistral", "full_attention + sliding_window", &make_mistral, true},
+    Architecture{"NemotronHForCausalLM", "nemotron_h", "Nemotron-H, Nemotron 3", "mamba2 + full_attention",
+                 &make_nemotron_h, true},
+    Architecture{"OlmoHybridForCausalLM", "olmo_hybrid", "OLMo Hybrid", "gdn_attention + full_attention",
+                 &make_olmo_hybrid, true},
+    Architecture{"Plamo2ForCausalLM", "plamo2", "PLaMo 2", "mamba2 + sliding_window + full_attention", &make_plamo2,
+                 false, true},
+    Architecture{"Qwen3_5ForCausalLM", "qwen3_5_text qwen3_5", "Qwen3.5", "gdn_attention + full_attention",
+                 &make_qwen3_5, true},
+    Architecture{"Qwen3_5ForConditionalGeneration", "qwen3_5 qwen3_5_text", "Qwen3.5 (multimodal layout, text only)",
                  "gdn_attention + full_attention", &make_qwen3_5, true},
-    Architecture{"Qwen3_5MoeForCausalLM", "Qwen3.5 MoE", "gdn_attention + full_attention", &make_qwen3_5_moe, true},
-    Architecture{"Qwen3_5MoeForConditionalGeneration", "Qwen3.5 MoE (multimodal layout, text only)",
+    Architecture{"Qwen3_5MoeForCausalLM", "qwen3_5_moe_text qwen3_5_moe", "Qwen3.5 MoE",
                  "gdn_attention + full_attention", &make_qwen3_5_moe, true},
-    Architecture{"Qwen3ForCausalLM", "Qwen3", "full_attention", &make_qwen3, true},
-    Architecture{"Qwen3NextForCausalLM", "Qwen3-Next", "gdn_attention + full_attention", &make_qwen3_next, true},
-    Architecture{"RecurrentGemmaForCausalLM", "RecurrentGemma (Griffin)", "rg_lru + sliding_window",
+    Architecture{"Qwen3_5MoeForConditionalGeneration", "qwen3_5_moe qwen3_5_moe_text",
+                 "Qwen3.5 MoE (multimodal layout, text only)", "gdn_attention + full_attention", &make_qwen3_5_moe,
+                 true},
+    Architecture{"Qwen3ForCausalLM", "qwen3", "Qwen3", "full_attention", &make_qwen3, true},
+    Architecture{"Qwen3NextForCausalLM", "qwen3_next", "Qwen3-Next", "gdn_attention + full_attention", &make_qwen3_next,
+                 true},
+    Architecture{"RecurrentGemmaForCausalLM", "recurrent_gemma", "RecurrentGemma (Griffin)", "rg_lru + sliding_window",
                  &make_recurrent_gemma, true, true},
-    Architecture{"Zamba2ForCausalLM", "Zamba2", "mamba2 + full_attention", &make_zamba2, true, true},
-    Architecture{"ZambaForCausalLM", "Zamba", "mamba1 + full_attention", &make_zamba, true, true},
-    Architecture{"ZayaForCausalLM", "ZAYA1", "full_attention + sliding_window + short_conv", &make_zaya, true, true},
+    Architecture{"Zamba2ForCausalLM", "zamba2", "Zamba2", "mamba2 + full_attention", &make_zamba2, true, true},
+    Architecture{"ZambaForCausalLM", "zamba", "Zamba", "mamba1 + full_attention", &make_zamba, true, true},
+    Architecture{"ZayaForCausalLM", "zaya", "ZAYA1", "full_attention + sliding_window + short_conv", &make_zaya, true,
+                 true},
 };
 
 /// The entry that the config's first name asks for; null for an unknown one.
@@ -60,6 +72,14 @@ const Architecture* find_architecture(const ConfigReader& reader) {
 ModelConfig read_config(const ConfigReader& reader, const std::string& folder) {
   const Architecture* architecture = find_architecture(reader);
   return read_model_config(reader, folder, architecture != nullptr && architecture->tie_word_embeddings);
+}
+
+/// Two statements of one thing that disagree: a config of another family under this name would give wrong numbers.
+void check_model_type(const Architecture& architecture, const ConfigReader& reader, const std::string& found) {
+  const std::string valid(architecture.model_types);
+  if ((" " + valid + " ").find(" " + found + " ") != std::string::npos) return;
+  reader.fail("model_type", "is '" + found + "', which is no type of " + std::string(architecture.hf_name) +
+                                ". Valid: " + valid.substr(0, valid.find(' ')));
 }
 
 /// A layer that cannot be built knows its name, but not the file that asks for it.
@@ -88,7 +108,10 @@ std::unique_ptr<Model> make_model(const std::string& folder, const LayerContext&
   const ConfigReader reader = ConfigReader::from_file(config_path(folder));
   ModelConfig config = read_config(reader, folder);
   const Architecture* known = find_architecture(reader);
-  if (known != nullptr) return make_known(*known, reader, std::move(config), context);
+  if (known != nullptr) {
+    check_model_type(*known, reader, config.model_type);
+    return make_known(*known, reader, std::move(config), context);
+  }
   std::string names;
   for (const Architecture& architecture : kArchitectures) {
     names += (names.empty() ? "" : ", ") + std::string(architecture.hf_name);

@@ -11,9 +11,10 @@ namespace krait {
 
 /// One family: the Hugging Face class names that it serves, and how to build it from its config.
 struct Architecture {
-  std::string_view hf_name;  ///< `architectures[0]`
-  std::string_view family;   ///< as people call it
-  std::string_view kinds;    ///< the layer kinds that it may have, for example "mamba2 + full_attention"
+  std::string_view hf_name;      ///< `architectures[0]`
+  std::string_view model_types;  ///< what `model_type` may be, the usual one first, with spaces between them
+  std::string_view family;       ///< as people call it
+  std::string_view kinds;        ///< the layer kinds that it may have, for example "mamba2 + full_attention"
   /// Gets the language model's part of the config (`language_model_reader`).
   std::unique_ptr<Model> (*make)(const ConfigReader& reader, ModelConfig config, const LayerContext& context);
   bool verified = true;  ///< a reference implementation certifies the numbers

@@ -67,6 +67,11 @@ TEST_CASE("configs that cannot be served are refused with the key and what is va
   CHECK(model_error(R"({"architectures": ["RwkvForCausalLM"], "model_type": "rwkv", "hidden_size": 64, "vocab_size": 8,
                         "num_hidden_layers": 1})")
             .find("Known architectures: BailingHybridForCausalLM, BambaForCausalLM, ") != std::string::npos);
+  std::string other_type = kMamba2 + "}";
+  other_type.replace(other_type.find("\"mamba2\""), 8, "\"mamba9\"");
+  CHECK(
+      model_error(other_type).find("`model_type` is 'mamba9', which is no type of Mamba2ForCausalLM. Valid: mamba2") !=
+      std::string::npos);
   std::string no_chunk = kMamba2 + "}";
   no_chunk.replace(no_chunk.find("\"chunk_size\": 16"), 16, "\"chunk_size\": null");
   CHECK(model_error(no_chunk).find("chunk size") != std::string::npos);
