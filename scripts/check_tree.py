@@ -15,7 +15,7 @@ DATA = ("demo/", "tests/golden/", "LICENSE")
 MACHINE_PATH = re.compile(r"(?<![\w.}\])])/(?:work|root|home|Users|mnt|scratch)/[\w.]")
 URL = re.compile(r"https?://([A-Za-z0-9.-]+)")
 KNOWN_HOSTS = {
-    "127.0.0.1", "localhost", "0.0.0.0", "krait", "www.apache.org", "arxiv.org", "huggingface.co", "github.com",
+    "127.0.0.1", "localhost", "0.0.0.0", "krait", "www.apache.org", "arxiv.org", "huggingface.co", "github.com", "git-lfs.github.com",
     "json-schema.org", "www.unicode.org", "unicode.org", "doi.org", "example.com",
 }
 
