@@ -1,5 +1,6 @@
 #include "models/backends/delta_rule/delta_rule_layer.h"
 
+#include "models/backends/token_recurrence.h"
 #include "models/layers/workspace.h"
 
 namespace krait {
@@ -8,13 +9,10 @@ void run_delta_rule(const BackendContext& context, const MambaMetadata& metadata
                     const StateCacheView& state, const DeltaRuleActivations& activations) {
   const TensorView convolved = context.workspace->matrix(activations.qkv.rows(), parameters.conv_dim());
   const int keys = parameters.key_size();
+  convolve_waves(
+      *context.ops, metadata.step_waves,
+      {.x = activations.qkv, .weight = parameters.conv_weight, .silu = true, .state = state, .out = convolved});
   for (const SequenceWave& wave : metadata.step_waves) {
-    context.ops->causal_conv1d({.x = activations.qkv,
-                                .weight = parameters.conv_weight,
-                                .silu = true,
-                                .batch = wave.batch(),
-                                .state = state,
-                                .out = convolved});
     context.ops->delta_rule({.q = convolved.slice_columns(0, keys),
                              .k = convolved.slice_columns(keys, keys),
                              .v = convolved.slice_columns(std::int64_t{2} * keys, parameters.value_size()),
@@ -34,19 +32,6 @@ void run_delta_rule(const BackendContext& context, const MambaMetadata& metadata
                              .state = state,
                              .out = activations.out});
   }
-}
-
-const BackendCapabilities& delta_rule_capabilities() {
-  static const BackendCapabilities capabilities{
-      .platforms = {},
-      .state_dtypes = {DType::kFloat32, DType::kFloat16, DType::kBFloat16},
-      .exact_splits = true,
-      .snapshots_inside_prefill = true,
-      .drafts = false,
-      .batch_invariant = true,
-      .graph_capture = false,
-  };
-  return capabilities;
 }
 
 }  // namespace krait

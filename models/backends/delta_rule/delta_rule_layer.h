@@ -39,7 +39,4 @@ struct DeltaRuleActivations {
 void run_delta_rule(const BackendContext& context, const MambaMetadata& metadata, const DeltaRuleParameters& parameters,
                     const StateCacheView& state, const DeltaRuleActivations& activations);
 
-/// What `run_delta_rule` can do.
-const BackendCapabilities& delta_rule_capabilities();
-
 }  // namespace krait

@@ -1,4 +1,5 @@
 #include "models/backends/gdn_attention/gdn_attention_recurrent_backend.h"
+#include "models/backends/token_recurrence.h"
 
 #include "models/backends/gdn_attention/gdn_attention_backend.h"
 
@@ -8,7 +9,7 @@ namespace {
 class GdnAttentionRecurrentBackend final : public GdnAttentionBackend {
  public:
   [[nodiscard]] std::string_view name() const override { return "gdn_attention"; }
-  [[nodiscard]] const BackendCapabilities& capabilities() const override { return delta_rule_capabilities(); }
+  [[nodiscard]] const BackendCapabilities& capabilities() const override { return token_recurrence_capabilities(); }
   [[nodiscard]] std::unique_ptr<MetadataBuilder> make_metadata_builder(const CacheGroup& /*group*/) const override {
     return std::make_unique<MambaMetadataBuilder>();
   }

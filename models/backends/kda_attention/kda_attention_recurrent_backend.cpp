@@ -1,4 +1,5 @@
 #include "models/backends/kda_attention/kda_attention_recurrent_backend.h"
+#include "models/backends/token_recurrence.h"
 
 #include "models/backends/kda_attention/kda_attention_backend.h"
 
@@ -8,7 +9,7 @@ namespace {
 class KdaAttentionRecurrentBackend final : public KdaAttentionBackend {
  public:
   [[nodiscard]] std::string_view name() const override { return "kda_attention"; }
-  [[nodiscard]] const BackendCapabilities& capabilities() const override { return delta_rule_capabilities(); }
+  [[nodiscard]] const BackendCapabilities& capabilities() const override { return token_recurrence_capabilities(); }
   [[nodiscard]] std::unique_ptr<MetadataBuilder> make_metadata_builder(const CacheGroup& /*group*/) const override {
     return std::make_unique<MambaMetadataBuilder>();
   }

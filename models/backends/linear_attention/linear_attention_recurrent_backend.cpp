@@ -1,18 +1,11 @@
 #include "models/backends/linear_attention/linear_attention_recurrent_backend.h"
 
+#include "models/backends/token_recurrence.h"
+
 namespace krait {
 
 const BackendCapabilities& LinearAttentionRecurrentBackend::capabilities() const {
-  static const BackendCapabilities capabilities{
-      .platforms = {},
-      .state_dtypes = {DType::kFloat32, DType::kFloat16, DType::kBFloat16},
-      .exact_splits = true,
-      .snapshots_inside_prefill = true,
-      .drafts = false,
-      .batch_invariant = true,
-      .graph_capture = false,
-  };
-  return capabilities;
+  return token_recurrence_capabilities();
 }
 
 std::unique_ptr<MetadataBuilder> LinearAttentionRecurrentBackend::make_metadata_builder(

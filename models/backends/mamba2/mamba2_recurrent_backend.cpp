@@ -1,21 +1,11 @@
 #include "models/backends/mamba2/mamba2_recurrent_backend.h"
 
 #include "models/backends/selective_state_update.h"
+#include "models/backends/token_recurrence.h"
 #include "models/layers/cache_group.h"
 
 namespace krait {
-const BackendCapabilities& Mamba2RecurrentBackend::capabilities() const {
-  static const BackendCapabilities capabilities{
-      .platforms = {},
-      .state_dtypes = {DType::kFloat32, DType::kFloat16, DType::kBFloat16},
-      .exact_splits = true,
-      .snapshots_inside_prefill = true,
-      .drafts = false,
-      .batch_invariant = true,
-      .graph_capture = false,
-  };
-  return capabilities;
-}
+const BackendCapabilities& Mamba2RecurrentBackend::capabilities() const { return token_recurrence_capabilities(); }
 
 std::unique_ptr<MetadataBuilder> Mamba2RecurrentBackend::make_metadata_builder(const CacheGroup& group) const {
   if (group.chunk_size < 1) {
@@ -30,16 +20,13 @@ std::unique_ptr<MetadataBuilder> Mamba2RecurrentBackend::make_metadata_builder(c
 void Mamba2RecurrentBackend::convolve(const BackendContext& context, const Mamba2Metadata& metadata,
                                       const Mamba2Parameters& parameters, const StateCacheView& state,
                                       const TensorView& x, const TensorView& out) const {
-  // Convolution states and recurrent ones lie apart, so that all waves may be convolved before the first is scanned.
-  for (const SequenceWave& wave : metadata.step_waves) {
-    context.ops->causal_conv1d({.x = x,
-                                .weight = parameters.conv_weight,
-                                .bias = parameters.conv_bias,
-                                .silu = true,
-                                .batch = wave.batch(),
-                                .state = state,
-                                .out = out});
-  }
+  convolve_waves(*context.ops, metadata.step_waves,
+                 {.x = x,
+                  .weight = parameters.conv_weight,
+                  .bias = parameters.conv_bias,
+                  .silu = true,
+                  .state = state,
+                  .out = out});
 }
 
 void Mamba2RecurrentBackend::prefill(const BackendContext& context, const Mamba2Metadata& metadata,

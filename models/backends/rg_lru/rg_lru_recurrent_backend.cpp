@@ -1,19 +1,10 @@
 #include "models/backends/rg_lru/rg_lru_recurrent_backend.h"
 
+#include "models/backends/token_recurrence.h"
+
 namespace krait {
 
-const BackendCapabilities& RgLruRecurrentBackend::capabilities() const {
-  static const BackendCapabilities capabilities{
-      .platforms = {},
-      .state_dtypes = {DType::kFloat32, DType::kFloat16, DType::kBFloat16},
-      .exact_splits = true,
-      .snapshots_inside_prefill = true,
-      .drafts = false,
-      .batch_invariant = true,
-      .graph_capture = false,
-  };
-  return capabilities;
-}
+const BackendCapabilities& RgLruRecurrentBackend::capabilities() const { return token_recurrence_capabilities(); }
 
 std::unique_ptr<MetadataBuilder> RgLruRecurrentBackend::make_metadata_builder(const CacheGroup& /*group*/) const {
   return std::make_unique<MambaMetadataBuilder>();
@@ -22,15 +13,13 @@ std::unique_ptr<MetadataBuilder> RgLruRecurrentBackend::make_metadata_builder(co
 void RgLruRecurrentBackend::convolve(const BackendContext& context, const MambaMetadata& metadata,
                                      const RgLruParameters& parameters, const StateCacheView& state,
                                      const TensorView& x, const TensorView& out) const {
-  for (const SequenceWave& wave : metadata.step_waves) {
-    context.ops->causal_conv1d({.x = x,
-                                .weight = parameters.conv_weight,
-                                .bias = parameters.conv_bias,
-                                .silu = false,
-                                .batch = wave.batch(),
-                                .state = state,
-                                .out = out});
-  }
+  convolve_waves(*context.ops, metadata.step_waves,
+                 {.x = x,
+                  .weight = parameters.conv_weight,
+                  .bias = parameters.conv_bias,
+                  .silu = false,
+                  .state = state,
+                  .out = out});
 }
 
 void RgLruRecurrentBackend::recur(const BackendContext& context, const MambaMetadata& metadata,
