@@ -14,11 +14,12 @@ struct DTypeInfo {
   std::string_view safetensors_name;
 };
 
-constexpr std::array<DTypeInfo, 9> kDTypes = {{
+constexpr std::array<DTypeInfo, 10> kDTypes = {{
     {DType::kFloat32, 4, "float32", "F32"},
     {DType::kBFloat16, 2, "bfloat16", "BF16"},
     {DType::kFloat16, 2, "float16", "F16"},
     {DType::kFloat8E4M3, 1, "float8_e4m3", "F8_E4M3"},
+    {DType::kFloat8E5M2, 1, "float8_e5m2", "F8_E5M2"},
     {DType::kInt64, 8, "int64", "I64"},
     {DType::kInt32, 4, "int32", "I32"},
     {DType::kInt8, 1, "int8", "I8"},

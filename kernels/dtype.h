@@ -8,7 +8,18 @@
 
 namespace krait {
 
-enum class DType : std::uint8_t { kFloat32, kBFloat16, kFloat16, kFloat8E4M3, kInt64, kInt32, kInt8, kUInt8, kBool };
+enum class DType : std::uint8_t {
+  kFloat32,
+  kBFloat16,
+  kFloat16,
+  kFloat8E4M3,
+  kFloat8E5M2,
+  kInt64,
+  kInt32,
+  kInt8,
+  kUInt8,
+  kBool
+};
 
 /// Bytes of one element.
 std::size_t dtype_size(DType dtype);

@@ -13,17 +13,16 @@ namespace {
 using Table = std::array<float, 256>;
 
 Table make_table(DType dtype) {
-  if (dtype != DType::kFloat8E4M3) KRAIT_BUG("no 8-bit float: " + std::string(dtype_name(dtype)));
+  if (!is_float8(dtype)) KRAIT_BUG("no 8-bit float: " + std::string(dtype_name(dtype)));
+  const auto to_float = dtype == DType::kFloat8E4M3 ? float8_e4m3_to_float : float8_e5m2_to_float;
   Table table{};
-  for (std::size_t bits = 0; bits < table.size(); ++bits) {
-    table[bits] = float8_e4m3_to_float(static_cast<std::uint8_t>(bits));
-  }
+  for (std::size_t bits = 0; bits < table.size(); ++bits) table[bits] = to_float(static_cast<std::uint8_t>(bits));
   return table;
 }
 
 }  // namespace
 
-bool is_float8(DType dtype) { return dtype == DType::kFloat8E4M3; }
+bool is_float8(DType dtype) { return dtype == DType::kFloat8E4M3 || dtype == DType::kFloat8E5M2; }
 
 float float8_e4m3_to_float(std::uint8_t bits) {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x80U) << 24;
@@ -36,6 +35,8 @@ float float8_e4m3_to_float(std::uint8_t bits) {
   }
   return std::bit_cast<float>(sign | ((exponent + 120U) << 23) | (mantissa << 20));
 }
+
+float float8_e5m2_to_float(std::uint8_t bits) { return float16_to_float(static_cast<std::uint16_t>(bits << 8)); }
 
 void dequantize_float8(const TensorView& source, const Float8Scales& scales, float* target) {
   const Table table = make_table(source.dtype);

@@ -13,6 +13,8 @@ bool is_float8(DType dtype);
 
 /// Four bits of exponent (bias 7), three of mantissa, no infinities; 0x7f and 0xff are NaN.
 float float8_e4m3_to_float(std::uint8_t bits);
+/// Five bits of exponent (bias 15), two of mantissa, with infinities and NaNs: the upper byte of a float16.
+float float8_e5m2_to_float(std::uint8_t bits);
 
 /// How the scales of one matrix `[rows, columns]` lie: the scale of element (r, c) is
 /// `values[r / row_block * row_stride + c / column_block]`.

@@ -28,7 +28,7 @@ std::string refused_value(const ConfigReader& reader, const std::string& key, co
 
 void read_fp8(const ConfigReader& reader, QuantizationConfig& config) {
   const std::string format = reader.string_or("fmt", "e4m3");
-  if (format != "e4m3") config.refusal = refused_value(reader, "fmt", format, "e4m3");
+  if (format != "e4m3" && format != "e5m2") config.refusal = refused_value(reader, "fmt", format, "e4m3 and e5m2");
   read_blocks(reader, "weight_block_size", config);
 }
 

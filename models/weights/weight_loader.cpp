@@ -92,7 +92,7 @@ void WeightLoader::require_float(const std::string& name, const TensorView& view
   if (is_float_weight(view.dtype) || is_float8(view.dtype)) return;
   const std::string message = checkpoint_->file_of(name) + ": tensor `" + name + "` is " +
                               std::string(dtype_name(view.dtype)) +
-                              "; valid are float32, bfloat16, float16 and float8_e4m3";
+                              "; valid are float32, bfloat16, float16, float8_e4m3 and float8_e5m2";
   throw StartupError(Error{.code = ErrorCode::kUnsupported, .message = message, .field = name});
 }
 

@@ -7,6 +7,7 @@
 using krait::dequantize_float8;
 using krait::DType;
 using krait::float8_e4m3_to_float;
+using krait::float8_e5m2_to_float;
 using krait::Float8Scales;
 using krait::Shape;
 using krait::TensorView;
@@ -22,21 +23,42 @@ double e4m3(int bits) {
   return exponent == 0 ? sign * std::ldexp(mantissa, -9) : sign * std::ldexp(8 + mantissa, exponent - 10);
 }
 
-}  // namespace
+double e5m2(int bits) {
+  const double sign = (bits & 0x80) != 0 ? -1.0 : 1.0;
+  const int exponent = (bits >> 2) & 31;
+  const int mantissa = bits & 3;
+  if (exponent == 31) return mantissa != 0 ? std::nan("") : sign * HUGE_VAL;
+  return exponent == 0 ? sign * std::ldexp(mantissa, -16) : sign * std::ldexp(4 + mantissa, exponent - 17);
+}
 
-TEST_CASE("every e4m3 value is what its bits say, and exact in bfloat16") {
+void check_format(float (*to_float)(std::uint8_t), double (*definition)(int)) {
   for (int bits = 0; bits < 256; ++bits) {
     CAPTURE(bits);
-    const float value = float8_e4m3_to_float(static_cast<std::uint8_t>(bits));
-    if (std::isnan(e4m3(bits))) {
+    const float value = to_float(static_cast<std::uint8_t>(bits));
+    if (std::isnan(definition(bits))) {
       CHECK(std::isnan(value));
       continue;
     }
-    CHECK(static_cast<double>(value) == e4m3(bits));
+    CHECK(static_cast<double>(value) == definition(bits));
     CHECK(std::signbit(value) == (bits >= 128));
     CHECK(krait::bfloat16_to_float(krait::float_to_bfloat16(value)) == value);
   }
+}
+
+}  // namespace
+
+TEST_CASE("every 8-bit float is what its bits say, and exact in bfloat16") {
+  check_format(float8_e4m3_to_float, e4m3);
   CHECK(float8_e4m3_to_float(0x7e) == 448.0F);
+  check_format(float8_e5m2_to_float, e5m2);
+  CHECK(float8_e5m2_to_float(0x7b) == 57344.0F);
+}
+
+TEST_CASE("a matrix is read in the format of its dtype") {
+  const std::vector<std::uint8_t> bits{0x3c, 0xc0, 0x44};  // 1, -2, 4 as e5m2
+  std::vector<float> out(3);
+  dequantize_float8(TensorView(bits.data(), DType::kFloat8E5M2, Shape{1, 3}), {}, out.data());
+  CHECK(out == std::vector<float>{1.0F, -2.0F, 4.0F});
 }
 
 TEST_CASE("scales of a tensor, of rows and of blocks are multiplied in float32") {

@@ -335,7 +335,7 @@ TEST_CASE("a dtype that no weight has is refused with the file's and the tensor'
   const Checkpoint checkpoint = builder.build();
   FakePlatform platform;
   WeightLoader loader(checkpoint, platform, DType::kFloat32);
-  const std::string valid = "; valid are float32, bfloat16, float16 and float8_e4m3";
+  const std::string valid = "; valid are float32, bfloat16, float16, float8_e4m3 and float8_e5m2";
   CHECK(startup_error_message([&] { (void)loader.linear({{.weight = "w", .out_features = 2}}, 2); }) ==
         builder.file() + ": tensor `w` is int8" + valid);
   CHECK(startup_error_message([&] {
