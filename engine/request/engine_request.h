@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,8 @@
 #include "engine/sampling_params.h"
 
 namespace krait {
+
+class CompiledConstraint;
 
 /// Which rows of logits the caller wants to see, beside the tokens.
 enum class PromptLogits : std::uint8_t { kNone, kLast, kAll };
@@ -26,6 +29,8 @@ struct EngineRequest {
   std::optional<int> prompt_logprobs;
   /// Raw logits of every generated token too (`krait logits`).
   bool generated_logits = false;
+  /// What the answer must look like; null: anything. Made for this model's vocabulary.
+  std::shared_ptr<const CompiledConstraint> constraint{};
 };
 
 }  // namespace krait
