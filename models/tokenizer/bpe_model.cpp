@@ -27,8 +27,8 @@ class BpeModel : public TokenizerModel {
     find_byte_tokens();
   }
 
-  void tokenize(std::string_view piece, std::vector<std::int32_t>& out) const override {
-    if (cache_.find(piece, out)) return;
+  Status tokenize(std::string_view piece, std::vector<std::int32_t>& out) const override {
+    if (cache_.find(piece, out)) return ok_status();
     const std::size_t begin = out.size();
     const auto whole = options_.ignore_merges ? vocabulary_.find(piece) : std::nullopt;
     if (whole) {
@@ -39,6 +39,7 @@ class BpeModel : public TokenizerModel {
       out.insert(out.end(), tokens.begin(), tokens.end());
     }
     cache_.store(piece, out.data() + begin, out.size() - begin);
+    return ok_status();
   }
 
   [[nodiscard]] const Vocabulary& vocabulary() const override { return vocabulary_; }

@@ -45,7 +45,9 @@ Status HfTokenizer::encode_plain(std::string_view text, std::vector<std::int32_t
   if (parts_.pre_tokenizer) {
     if (Status status = parts_.pre_tokenizer->apply(pieces); !status.ok()) return status;
   }
-  for (const Span& piece : pieces.pieces) parts_.model->tokenize(pieces.view(piece), ids);
+  for (const Span& piece : pieces.pieces) {
+    if (Status status = parts_.model->tokenize(pieces.view(piece), ids); !status.ok()) return status;
+  }
   return ok_status();
 }
 

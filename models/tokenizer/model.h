@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/result.h"
 #include "models/tokenizer/load_context.h"
 #include "models/tokenizer/tokenizer_file.h"
 
@@ -15,8 +16,9 @@ namespace krait {
 class TokenizerModel {
  public:
   virtual ~TokenizerModel() = default;
-  /// Appends the tokens of one piece (valid UTF-8, not empty).
-  virtual void tokenize(std::string_view piece, std::vector<std::int32_t>& out) const = 0;
+  /// Appends the tokens of one piece (valid UTF-8, not empty). Fails on a character that the vocabulary lacks, where the
+  /// model has no unknown token for it.
+  virtual Status tokenize(std::string_view piece, std::vector<std::int32_t>& out) const = 0;
   [[nodiscard]] virtual const Vocabulary& vocabulary() const = 0;
 };
 
