@@ -104,6 +104,23 @@ void add_info_flags(CLI::App& command, InfoFlags& flags) {
   command.add_flag("--supported", flags.supported, "Print the families that this version serves, as a Markdown table");
 }
 
+constexpr const char* kTokenizeHelp =
+    "JSON lines in, JSON lines out: one answer a line, {\"error\": ...} for a line that fails.\n"
+    "  {\"text\": \"...\", \"add_special_tokens\": true}  ->  {\"ids\": [...], \"tokens\": [...]}\n"
+    "  --decode:         {\"ids\": [...], \"skip_special_tokens\": true}  ->  {\"text\": \"...\"}\n"
+    "  --stream-decode:  {\"ids\": [...], \"skip_special_tokens\": true}  ->  {\"pieces\": [...]}\n"
+    "The two flags may be left out; they are true then.";
+
+/// It needs no model, only a tokenizer, so it takes none of the options of models.
+void add_tokenize_flags(CLI::App& command, TokenizeFlags& flags) {
+  command.footer(kTokenizeHelp);
+  command.add_option("PATH", flags.path, "A model folder, a tokenizer.json, or a Hub name in the local cache")
+      ->required();
+  CLI::Option* decode = command.add_flag("--decode", flags.decode, "From ids to text");
+  command.add_flag("--stream-decode", flags.stream_decode, "From ids to a piece of text for each, and one for the end")
+      ->excludes(decode);
+}
+
 /// The command line: commands, their flags, and what to call for each.
 class CommandLine {
  public:
@@ -119,6 +136,9 @@ class CommandLine {
     CLI::App& info = add("info", "What a model is made of and what it will cost", false,
                          [this](const CommandInput& input) { return run_info(input, info_flags_); });
     add_info_flags(info, info_flags_);
+    CLI::App& tokenize = *app_.add_subcommand("tokenize", "JSON lines of text in, token ids out; or the other way");
+    add_tokenize_flags(tokenize, tokenize_flags_);
+    tokenize.callback([this] { action_ = [this] { return run_tokenize(tokenize_flags_); }; });
     app_.add_subcommand("version", "Print the version")->callback([this] {
       action_ = [] {
         std::cout << "krait " << KRAIT_VERSION << "\n";
@@ -135,7 +155,8 @@ class CommandLine {
 
   int run(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) {
-      std::cerr << "krait: unknown command '" << argv[1] << "'. Commands: serve, generate, logits, info, version\n";
+      std::cerr << "krait: unknown command '" << argv[1]
+                << "'. Commands: serve, generate, logits, info, tokenize, version\n";
       return 1;
     }
     try {
@@ -173,6 +194,7 @@ class CommandLine {
   std::function<int()> action_;
   GenerateFlags generate_flags_;
   InfoFlags info_flags_;
+  TokenizeFlags tokenize_flags_;
 };
 
 }  // namespace

@@ -37,11 +37,19 @@ struct InfoFlags {
   bool supported = false;       ///< the families that this version serves, instead of a model
 };
 
+/// The arguments of `krait tokenize`.
+struct TokenizeFlags {
+  std::string path;  ///< a folder with a tokenizer.json, such a file, or a Hub name
+  bool decode = false;
+  bool stream_decode = false;
+};
+
 // Each returns the exit status of the process: 0, or 1 after it has printed what was wrong. StartupError is left to the
 // caller.
 int run_serve(const CommandInput& input);
 int run_generate(const CommandInput& input, const GenerateFlags& flags);
 int run_logits(const CommandInput& input);
 int run_info(const CommandInput& input, const InfoFlags& flags);
+int run_tokenize(const TokenizeFlags& flags);
 
 }  // namespace krait::server

@@ -10,7 +10,7 @@ namespace {
 constexpr int kMaxDepth = 64;
 constexpr std::size_t kMaxShownBytes = 60;
 
-Error bad_body(const std::string& message) {
+Error bad_text(const std::string& message) {
   return Error{.code = ErrorCode::kInvalidArgument, .message = message, .field = {}};
 }
 
@@ -34,26 +34,35 @@ std::optional<std::size_t> find_too_deep(std::string_view text) {
   return std::nullopt;
 }
 
-}  // namespace
-
-Result<nlohmann::json> parse_json_object(std::string_view body) {
-  if (const auto at = find_invalid_utf8(body)) {
-    return bad_body("the body is not valid UTF-8 at byte " + std::to_string(*at));
+template <typename Json>
+Result<Json> parse_object(std::string_view text, const std::string& what) {
+  if (const auto at = find_invalid_utf8(text)) {
+    return bad_text(what + " is not valid UTF-8 at byte " + std::to_string(*at));
   }
-  if (const auto at = find_too_deep(body)) {
-    return bad_body("the body is nested more than " + std::to_string(kMaxDepth) + " deep at byte " +
+  if (const auto at = find_too_deep(text)) {
+    return bad_text(what + " is nested more than " + std::to_string(kMaxDepth) + " deep at byte " +
                     std::to_string(*at));
   }
   try {
-    nlohmann::json value = nlohmann::json::parse(body);
+    Json value = Json::parse(text);
     if (value.is_object()) return value;
-    return bad_body("the body must be a JSON object, found " + describe_value(value));
+    return bad_text(what + " must be a JSON object, found " + describe_value(value));
   } catch (const nlohmann::json::exception& error) {
     // Its text is "[json.exception.parse_error.101] parse error at line 1, column 5: …".
-    const std::string what = error.what();
-    const std::size_t start = what.find("] ");
-    return bad_body("the body is not valid JSON: " + (start == std::string::npos ? what : what.substr(start + 2)));
+    const std::string message = error.what();
+    const std::size_t start = message.find("] ");
+    return bad_text(what + " is not valid JSON: " + (start == std::string::npos ? message : message.substr(start + 2)));
   }
+}
+
+}  // namespace
+
+Result<nlohmann::json> parse_json_object(std::string_view body) {
+  return parse_object<nlohmann::json>(body, "the body");
+}
+
+Result<nlohmann::ordered_json> parse_ordered_json_object(std::string_view text, const std::string& what) {
+  return parse_object<nlohmann::ordered_json>(text, what);
 }
 
 std::string dump_json(const nlohmann::json& value) {
