@@ -3,7 +3,9 @@
 #include "models/tokenizer/bpe_merge.h"
 
 #include <array>
+#include <functional>
 #include <queue>
+#include <span>
 
 namespace krait {
 namespace {
@@ -11,8 +13,9 @@ namespace {
 /// Below this length a scan over the ranks is faster than the queue.
 constexpr std::size_t kScanLimit = 32;
 
-void merge_by_scan(const MergeTable& merges, std::vector<std::int32_t>& tokens) {
-  std::array<MergeResult, kScanLimit> next{};  // next[i]: the merge of tokens i and i + 1
+/// Merges in place; the number of tokens that are left.
+std::size_t merge_by_scan(const MergeTable& merges, std::span<std::int32_t> tokens) {
+  std::array<MergeResult, kScanLimit> next;  // next[i]: the merge of tokens i and i + 1
   std::size_t count = tokens.size();
   for (std::size_t i = 0; i + 1 < count; ++i) next[i] = merges.find(tokens[i], tokens[i + 1]);
   while (count > 1) {
@@ -32,47 +35,55 @@ void merge_by_scan(const MergeTable& merges, std::vector<std::int32_t>& tokens) 
     if (best > 0) next[best - 1] = merges.find(tokens[best - 1], tokens[best]);
     if (best + 1 < count) next[best] = merges.find(tokens[best], tokens[best + 1]);
   }
-  tokens.resize(count);
+  return count;
 }
 
 /// A doubly linked list over the tokens; a queue of merges, of which those that the list has outrun are dropped when
 /// they come up.
 class QueueMerger {
  public:
-  QueueMerger(const MergeTable& merges, std::vector<std::int32_t>& tokens) : merges_(merges), tokens_(tokens) {
+  QueueMerger(const MergeTable& merges, std::span<std::int32_t> tokens) : merges_(merges), tokens_(tokens) {
     const auto count = static_cast<std::int32_t>(tokens.size());
     links_.resize(tokens.size());
     for (std::int32_t i = 0; i < count; ++i) {
       links_[index(i)] = {.previous = i - 1, .next = i + 1 < count ? i + 1 : kNone};
     }
-    for (std::int32_t i = 0; i + 1 < count; ++i) offer(i);
+    std::vector<Candidate> candidates;
+    candidates.reserve(tokens.size());
+    for (std::int32_t i = 0; i + 1 < count; ++i) {
+      const MergeResult merge = merge_at(i);
+      if (merge.rank != MergeResult::kNoRank) candidates.push_back(candidate(merge.rank, i));
+    }
+    queue_ = Queue(std::greater<>(), std::move(candidates));
   }
 
-  void run() {
+  std::size_t run() {
     while (!queue_.empty()) {
       const Candidate top = queue_.top();
       queue_.pop();
-      if (is_current(top)) apply(top);
+      const auto at = static_cast<std::int32_t>(top & 0xFFFFFFFFU);
+      if (tokens_[index(at)] == kGone) continue;
+      const MergeResult merge = merge_at(at);
+      if (merge.rank == top >> 32) apply(merge.id, at);
     }
-    collect();
+    return collect();
   }
 
  private:
+  /// The rank in the upper half and the place in the lower one: what comes first is less.
+  using Candidate = std::uint64_t;
+  using Queue = std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>>;
   static constexpr std::int32_t kNone = -1;
   static constexpr std::int32_t kGone = -1;  ///< the token at this place was merged into one on its left
   struct Link {
     std::int32_t previous = kNone;
     std::int32_t next = kNone;
   };
-  struct Candidate {
-    MergeResult merge;
-    std::int32_t at = 0;
-    bool operator<(const Candidate& other) const {  // std::priority_queue gives the largest first
-      return merge.rank != other.merge.rank ? merge.rank > other.merge.rank : at > other.at;
-    }
-  };
 
   static std::size_t index(std::int32_t at) { return static_cast<std::size_t>(at); }
+  static Candidate candidate(std::uint32_t rank, std::int32_t at) {
+    return (Candidate{rank} << 32) | static_cast<std::uint32_t>(at);
+  }
 
   [[nodiscard]] MergeResult merge_at(std::int32_t at) const {
     const std::int32_t next = links_[index(at)].next;
@@ -81,48 +92,42 @@ class QueueMerger {
 
   void offer(std::int32_t at) {
     const MergeResult merge = merge_at(at);
-    if (merge.rank != MergeResult::kNoRank) queue_.push({.merge = merge, .at = at});
+    if (merge.rank != MergeResult::kNoRank) queue_.push(candidate(merge.rank, at));
   }
 
-  [[nodiscard]] bool is_current(const Candidate& candidate) const {
-    return tokens_[index(candidate.at)] != kGone && merge_at(candidate.at).rank == candidate.merge.rank;
-  }
-
-  void apply(const Candidate& candidate) {
-    Link& link = links_[index(candidate.at)];
-    tokens_[index(candidate.at)] = candidate.merge.id;
+  void apply(std::int32_t merged, std::int32_t at) {
+    Link& link = links_[index(at)];
+    tokens_[index(at)] = merged;
     tokens_[index(link.next)] = kGone;
     link.next = links_[index(link.next)].next;
     if (link.next != kNone) {
-      links_[index(link.next)].previous = candidate.at;
-      offer(candidate.at);
+      links_[index(link.next)].previous = at;
+      offer(at);
     }
     if (link.previous != kNone) offer(link.previous);
   }
 
-  void collect() {
+  std::size_t collect() {
     std::size_t count = 0;
     for (const std::int32_t token : tokens_) {
       if (token != kGone) tokens_[count++] = token;
     }
-    tokens_.resize(count);
+    return count;
   }
 
   const MergeTable& merges_;
-  std::vector<std::int32_t>& tokens_;
+  std::span<std::int32_t> tokens_;
   std::vector<Link> links_;
-  std::priority_queue<Candidate> queue_;
+  Queue queue_;
 };
 
 }  // namespace
 
-void merge_tokens(const MergeTable& merges, std::vector<std::int32_t>& tokens) {
-  if (tokens.size() < 2) return;
-  if (tokens.size() <= kScanLimit) {
-    merge_by_scan(merges, tokens);
-  } else {
-    QueueMerger(merges, tokens).run();
-  }
+void merge_tokens(const MergeTable& merges, std::vector<std::int32_t>& tokens, std::size_t begin) {
+  const std::span<std::int32_t> piece = std::span(tokens).subspan(begin);
+  if (piece.size() < 2) return;
+  const bool is_short = piece.size() <= kScanLimit;
+  tokens.resize(begin + (is_short ? merge_by_scan(merges, piece) : QueueMerger(merges, piece).run()));
 }
 
 }  // namespace krait

@@ -4,6 +4,9 @@
 #include <string>
 
 #include "models/tokenizer/bpe_merge.h"
+#include "models/tokenizer/byte_alphabet.h"
+#include "models/tokenizer/character_ids.h"
+#include "models/tokenizer/merge_boundaries.h"
 #include "models/tokenizer/model.h"
 #include "models/tokenizer/utf8.h"
 #include "models/tokenizer/word_cache.h"
@@ -20,25 +23,42 @@ struct BpeOptions {
   std::int32_t unk = kNoToken;  ///< without it, unknown characters vanish
 };
 
+/// The merges, and where they cannot take place.
+struct Merges {
+  MergeTable table;
+  MergeBoundaries boundaries;
+};
+
 class BpeModel : public TokenizerModel {
  public:
-  BpeModel(Vocabulary vocabulary, MergeTable merges, BpeOptions options)
-      : vocabulary_(std::move(vocabulary)), merges_(std::move(merges)), options_(options) {
+  BpeModel(Vocabulary vocabulary, Merges merges, BpeOptions options)
+      : vocabulary_(std::move(vocabulary)), characters_(vocabulary_), merges_(std::move(merges)), options_(options) {
     find_byte_tokens();
   }
 
   Status tokenize(std::string_view piece, std::vector<std::int32_t>& out) const override {
-    if (cache_.find(piece, out)) return ok_status();
-    const std::size_t begin = out.size();
-    const auto whole = options_.ignore_merges ? vocabulary_.find(piece) : std::nullopt;
-    if (whole) {
-      out.push_back(*whole);
-    } else {
-      std::vector<std::int32_t> tokens = characters(piece);
-      merge_tokens(merges_, tokens);
-      out.insert(out.end(), tokens.begin(), tokens.end());
+    if (piece.size() <= WordCache::kMaxPieceBytes || options_.ignore_merges) {
+      tokenize_word(piece, out);
+      return ok_status();
     }
-    cache_.store(piece, out.data() + begin, out.size() - begin);
+    // A text that no pre-tokenizer has cut: its words are still words.
+    for (std::size_t pos = 0; pos < piece.size();) {
+      const std::size_t end = word_end(piece, pos);
+      tokenize_word(piece.substr(pos, end - pos), out);
+      pos = end;
+    }
+    return ok_status();
+  }
+
+  Status tokenize_bytes(std::string_view piece, std::vector<std::int32_t>& out) const override {
+    if (!all_bytes_known_) return TokenizerModel::tokenize_bytes(piece, out);
+    if (cache_.find(piece, PieceForm::kBytes, out)) return ok_status();
+    const std::size_t begin = out.size();
+    if (!options_.ignore_merges || !append_whole(in_byte_alphabet(piece), out)) {
+      for (const char byte : piece) out.push_back(alphabet_tokens_[static_cast<std::uint8_t>(byte)]);
+      merge_tokens(merges_.table, out, begin);
+    }
+    cache_.store(piece, PieceForm::kBytes, out.data() + begin, out.size() - begin);
     return ok_status();
   }
 
@@ -51,7 +71,48 @@ class BpeModel : public TokenizerModel {
     for (std::size_t byte = 0; byte < 256; ++byte) {
       const std::string name = {'<', '0', 'x', kHex[byte / 16], kHex[byte % 16], '>'};
       byte_tokens_[byte] = vocabulary_.find(name).value_or(kNoToken);
+      alphabet_tokens_[byte] = vocabulary_.find(byte_symbol(static_cast<std::uint8_t>(byte))).value_or(kNoToken);
+      if (alphabet_tokens_[byte] == kNoToken) all_bytes_known_ = false;
     }
+  }
+
+  static std::string in_byte_alphabet(std::string_view bytes) {
+    std::string text;
+    append_byte_symbols(bytes, text);
+    return text;
+  }
+
+  /// Appends the token that is the whole piece; false if there is none.
+  bool append_whole(std::string_view piece, std::vector<std::int32_t>& out) const {
+    const auto whole = vocabulary_.find(piece);
+    if (whole) out.push_back(*whole);
+    return whole.has_value();
+  }
+
+  void tokenize_word(std::string_view piece, std::vector<std::int32_t>& out) const {
+    if (cache_.find(piece, PieceForm::kText, out)) return;
+    const std::size_t begin = out.size();
+    if (!options_.ignore_merges || !append_whole(piece, out)) {
+      append_characters(piece, out);
+      merge_tokens(merges_.table, out, begin);
+    }
+    cache_.store(piece, PieceForm::kText, out.data() + begin, out.size() - begin);
+  }
+
+  /// The first place behind `pos` over which nothing merges. A character outside the vocabulary becomes other tokens,
+  /// of which the boundaries know nothing, and neighbours of it may be fused: it stays with what is around it.
+  [[nodiscard]] std::size_t word_end(std::string_view piece, std::size_t pos) const {
+    char32_t left = next_code_point(piece, pos);
+    while (pos < piece.size()) {
+      const std::size_t at = pos;
+      const char32_t right = next_code_point(piece, pos);
+      if (!merges_.boundaries.may_merge(left, right) && characters_.find(left) != kNoToken &&
+          characters_.find(right) != kNoToken) {
+        return at;
+      }
+      left = right;
+    }
+    return piece.size();
   }
 
   /// Appends the <0xNN> tokens of a character; false if one of them is missing.
@@ -63,27 +124,29 @@ class BpeModel : public TokenizerModel {
     return true;
   }
 
-  [[nodiscard]] std::vector<std::int32_t> characters(std::string_view piece) const {
-    std::vector<std::int32_t> tokens;
-    tokens.reserve(piece.size());
+  void append_characters(std::string_view piece, std::vector<std::int32_t>& tokens) const {
     bool after_unknown = false;
     for (std::size_t pos = 0; pos < piece.size();) {
       const std::size_t begin = pos;
-      next_code_point(piece, pos);
-      const std::string_view character = piece.substr(begin, pos - begin);
-      const auto known = vocabulary_.find(character);
-      const bool unknown = !known && !(options_.byte_fallback && append_bytes(character, tokens));
-      if (known) tokens.push_back(*known);
+      const std::int32_t known = characters_.find(next_code_point(piece, pos));
+      if (known != kNoToken) {
+        tokens.push_back(known);
+        after_unknown = false;
+        continue;
+      }
+      const bool unknown = !(options_.byte_fallback && append_bytes(piece.substr(begin, pos - begin), tokens));
       if (unknown && options_.unk != kNoToken && !(after_unknown && options_.fuse_unk)) tokens.push_back(options_.unk);
       after_unknown = unknown;
     }
-    return tokens;
   }
 
   Vocabulary vocabulary_;
-  MergeTable merges_;
+  CharacterIds characters_;
+  Merges merges_;
   BpeOptions options_;
-  std::array<std::int32_t, 256> byte_tokens_{};
+  std::array<std::int32_t, 256> byte_tokens_{};      ///< of byte fallback
+  std::array<std::int32_t, 256> alphabet_tokens_{};  ///< of the byte alphabet
+  bool all_bytes_known_ = true;                      ///< whether each byte's character is a token
   mutable WordCache cache_;
 };
 
@@ -97,8 +160,19 @@ std::int32_t merge_part(const Vocabulary& vocabulary, std::string_view token, st
   return *id;
 }
 
-MergeTable make_merge_table(const Vocabulary& vocabulary, const MergeList& list, const LoadContext& context) {
-  MergeTable table(list.size());
+char32_t first_character(std::string_view text) {
+  std::size_t pos = 0;
+  return next_code_point(text, pos);
+}
+
+char32_t last_character(std::string_view text) {
+  std::size_t pos = text.size() - 1;
+  while (pos > 0 && (static_cast<std::uint8_t>(text[pos]) & 0xC0U) == 0x80U) --pos;
+  return next_code_point(text, pos);
+}
+
+Merges make_merges(const Vocabulary& vocabulary, const MergeList& list, const LoadContext& context) {
+  Merges merges{.table = MergeTable(list.size()), .boundaries = {}};
   std::string joined;
   for (std::size_t rank = 0; rank < list.size(); ++rank) {
     const auto [left, right] = list[rank];
@@ -106,9 +180,10 @@ MergeTable make_merge_table(const Vocabulary& vocabulary, const MergeList& list,
     const std::int32_t left_id = merge_part(vocabulary, left, rank, context);
     const std::int32_t right_id = merge_part(vocabulary, right, rank, context);
     const std::int32_t joined_id = merge_part(vocabulary, joined, rank, context);
-    table.add(left_id, right_id, {.rank = static_cast<std::uint32_t>(rank), .id = joined_id});
+    merges.table.add(left_id, right_id, {.rank = static_cast<std::uint32_t>(rank), .id = joined_id});
+    if (!left.empty() && !right.empty()) merges.boundaries.add(last_character(left), first_character(right));
   }
-  return table;
+  return merges;
 }
 
 /// Options that change the tokens in ways that this version does not have; empty or absent is fine.
@@ -139,7 +214,7 @@ std::unique_ptr<TokenizerModel> make_bpe_model(TokenizerFile& file, const LoadCo
     if (!id) context.corrupt("model.unk_token '" + unk + "' is not in model.vocab");
     options.unk = *id;
   }
-  MergeTable merges = make_merge_table(file.vocabulary, file.merges, context);
+  Merges merges = make_merges(file.vocabulary, file.merges, context);
   return std::make_unique<BpeModel>(std::move(file.vocabulary), std::move(merges), options);
 }
 

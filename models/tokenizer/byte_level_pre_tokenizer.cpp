@@ -1,15 +1,12 @@
 #include <optional>
 
-#include "models/tokenizer/byte_alphabet.h"
+#include "models/tokenizer/known_patterns.h"
 #include "models/tokenizer/pre_tokenizer.h"
 
 namespace krait {
 namespace {
 
-/// GPT-2's own split, for files that say `use_regex`.
-constexpr const char* kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
-/// Writes the text in the byte alphabet, after an optional prefix blank for each piece and GPT-2's split.
+/// Text in the byte alphabet, after an optional prefix blank for each piece and GPT-2's split.
 class ByteLevelPreTokenizer : public PreTokenizer {
  public:
   ByteLevelPreTokenizer(bool add_prefix_space, bool use_regex, const LoadContext& context)
@@ -22,7 +19,7 @@ class ByteLevelPreTokenizer : public PreTokenizer {
     if (regex_) {
       if (Status status = split_pieces(text); !status.ok()) return status;
     }
-    write_in_byte_alphabet(text);
+    text.in_bytes = true;
     return ok_status();
   }
 
@@ -52,18 +49,6 @@ class ByteLevelPreTokenizer : public PreTokenizer {
     }
     text.pieces = std::move(pieces);
     return ok_status();
-  }
-
-  static void write_in_byte_alphabet(PreTokenizedText& text) {
-    PreTokenizedText result{std::string()};
-    result.text.reserve(text.text.size() + text.text.size() / 2);
-    result.pieces.reserve(text.pieces.size());
-    for (const Span& piece : text.pieces) {
-      const std::size_t begin = result.text.size();
-      append_byte_symbols(text.view(piece), result.text);
-      result.pieces.push_back({.begin = begin, .end = result.text.size()});
-    }
-    text = std::move(result);
   }
 
   bool add_prefix_space_;

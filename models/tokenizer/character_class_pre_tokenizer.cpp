@@ -15,21 +15,22 @@ class CharacterClassPreTokenizer : public PreTokenizer {
 
   Status apply(PreTokenizedText& text) const override {
     std::vector<Span> pieces;
+    std::vector<Span> delimiters;
     for (const Span& piece : text.pieces) {
-      append_split(split_parts(piece, delimiters(text.view(piece)), false), behavior_, pieces);
+      delimiters.clear();
+      find_delimiters(text.view(piece), delimiters);
+      append_split(piece, delimiters, false, behavior_, pieces);
     }
     text.pieces = std::move(pieces);
     return ok_status();
   }
 
  private:
-  [[nodiscard]] std::vector<Span> delimiters(std::string_view text) const {
-    std::vector<Span> result;
+  void find_delimiters(std::string_view text, std::vector<Span>& out) const {
     for (std::size_t pos = 0; pos < text.size();) {
       const std::size_t begin = pos;
-      if (is_delimiter_(next_code_point(text, pos))) result.push_back({.begin = begin, .end = pos});
+      if (is_delimiter_(next_code_point(text, pos))) out.push_back({.begin = begin, .end = pos});
     }
-    return result;
   }
 
   Class is_delimiter_;

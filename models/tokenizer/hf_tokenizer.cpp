@@ -46,7 +46,9 @@ Status HfTokenizer::encode_plain(std::string_view text, std::vector<std::int32_t
     if (Status status = parts_.pre_tokenizer->apply(pieces); !status.ok()) return status;
   }
   for (const Span& piece : pieces.pieces) {
-    if (Status status = parts_.model->tokenize(pieces.view(piece), ids); !status.ok()) return status;
+    const std::string_view view = pieces.view(piece);
+    Status status = pieces.in_bytes ? parts_.model->tokenize_bytes(view, ids) : parts_.model->tokenize(view, ids);
+    if (!status.ok()) return status;
   }
   return ok_status();
 }

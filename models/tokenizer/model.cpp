@@ -1,6 +1,14 @@
 #include "models/tokenizer/model.h"
 
+#include "models/tokenizer/byte_alphabet.h"
+
 namespace krait {
+
+Status TokenizerModel::tokenize_bytes(std::string_view piece, std::vector<std::int32_t>& out) const {
+  std::string text;
+  append_byte_symbols(piece, text);
+  return tokenize(text, out);
+}
 
 std::unique_ptr<TokenizerModel> make_model(TokenizerFile& file, const LoadContext& context) {
   const nlohmann::json& description = context.required(file.rest, "the file", "model");

@@ -16,9 +16,12 @@ namespace krait {
 class TokenizerModel {
  public:
   virtual ~TokenizerModel() = default;
-  /// Appends the tokens of one piece (valid UTF-8, not empty). Fails on a character that the vocabulary lacks, where the
-  /// model has no unknown token for it.
+  /// Appends the tokens of one piece (valid UTF-8, not empty). Fails on a character that the vocabulary lacks, where
+  /// the model has no unknown token for it.
   virtual Status tokenize(std::string_view piece, std::vector<std::int32_t>& out) const = 0;
+  /// The same for a piece whose bytes stand for their characters of the byte alphabet; any bytes. A model that makes
+  /// much of such pieces has a shorter way than to write them out.
+  virtual Status tokenize_bytes(std::string_view piece, std::vector<std::int32_t>& out) const;
   [[nodiscard]] virtual const Vocabulary& vocabulary() const = 0;
 };
 

@@ -1,6 +1,22 @@
 #include "models/tokenizer/pre_tokenizer.h"
 
+#include "models/tokenizer/byte_alphabet.h"
+
 namespace krait {
+
+void PreTokenizedText::write_out() {
+  if (!in_bytes) return;
+  std::string symbols;
+  symbols.reserve(text.size() + text.size() / 2);
+  for (Span& piece : pieces) {
+    const std::size_t begin = symbols.size();
+    append_byte_symbols(view(piece), symbols);
+    piece = {.begin = begin, .end = symbols.size()};
+  }
+  text = std::move(symbols);
+  in_bytes = false;
+}
+
 namespace {
 
 class SequencePreTokenizer : public PreTokenizer {
@@ -8,6 +24,7 @@ class SequencePreTokenizer : public PreTokenizer {
   explicit SequencePreTokenizer(std::vector<std::unique_ptr<PreTokenizer>> steps) : steps_(std::move(steps)) {}
   Status apply(PreTokenizedText& text) const override {
     for (const auto& step : steps_) {
+      text.write_out();
       if (Status status = step->apply(text); !status.ok()) return status;
     }
     return ok_status();

@@ -15,10 +15,15 @@ namespace krait {
 struct PreTokenizedText {
   std::string text;
   std::vector<Span> pieces;
+  /// The bytes stand for their characters of the byte alphabet. ByteLevel, almost always the last step, leaves it to
+  /// the model to read them so; a step behind it must be given the text written out.
+  bool in_bytes = false;
 
   explicit PreTokenizedText(std::string whole) : text(std::move(whole)) {
     if (!text.empty()) pieces.push_back({.begin = 0, .end = text.size()});
   }
+  /// Writes the byte alphabet out, if that is still to be done.
+  void write_out();
   [[nodiscard]] std::string_view view(Span piece) const {
     return std::string_view(text).substr(piece.begin, piece.end - piece.begin);
   }

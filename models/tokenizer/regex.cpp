@@ -5,6 +5,8 @@
 
 #include <optional>
 
+#include "models/tokenizer/code_point_classes.h"
+#include "models/tokenizer/known_patterns.h"
 #include "models/tokenizer/utf8.h"
 
 namespace krait {
@@ -51,7 +53,12 @@ struct Search {
 
 void Regex::Free::operator()(re_pattern_buffer* compiled) const { onig_free(compiled); }
 
-Regex::Regex(const std::string& pattern, const LoadContext& context) {
+Regex::Regex(const std::string& pattern, const LoadContext& context, Engine engine) {
+  if (engine == Engine::kFastest) scanner_ = find_scanner(pattern);
+  if (scanner_ != nullptr) {
+    CodePointClasses::instance();  // while loading, not with the first request
+    return;
+  }
   initialize_once();
   regex_t* compiled = nullptr;
   OnigErrorInfo info{};
@@ -63,6 +70,10 @@ Regex::Regex(const std::string& pattern, const LoadContext& context) {
 }
 
 Status Regex::find_all(std::string_view text, std::vector<Span>& out) const {
+  if (scanner_ != nullptr) {
+    scanner_(text, out);
+    return ok_status();
+  }
   const Search search;
   const OnigUChar* begin = bytes_of(text.data());
   const OnigUChar* end = begin + text.size();

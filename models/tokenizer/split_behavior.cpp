@@ -107,4 +107,22 @@ void append_split(const std::vector<SplitPart>& parts, SplitBehavior behavior, s
   }
 }
 
+void append_split(Span piece, const std::vector<Span>& delimiters, bool invert, SplitBehavior behavior,
+                  std::vector<Span>& out) {
+  if (behavior != SplitBehavior::kIsolated && (invert || !delimiters.empty())) {
+    append_split(split_parts(piece, delimiters, invert), behavior, out);
+    return;
+  }
+  const auto append = [&out](Span part) {
+    if (part.begin != part.end) out.push_back(part);
+  };
+  std::size_t done = piece.begin;
+  for (const Span& found : delimiters) {
+    append({.begin = done, .end = piece.begin + found.begin});
+    append({.begin = piece.begin + found.begin, .end = piece.begin + found.end});
+    done = piece.begin + found.end;
+  }
+  append({.begin = done, .end = piece.end});
+}
+
 }  // namespace krait

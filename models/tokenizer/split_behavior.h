@@ -24,4 +24,8 @@ std::vector<SplitPart> split_parts(Span piece, const std::vector<Span>& delimite
 /// Appends the pieces that the parts become; empty ones are left out.
 void append_split(const std::vector<SplitPart>& parts, SplitBehavior behavior, std::vector<Span>& out);
 
+/// Both at once, the short way where there is one: most pieces have no delimiter, most splits isolate theirs.
+void append_split(Span piece, const std::vector<Span>& delimiters, bool invert, SplitBehavior behavior,
+                  std::vector<Span>& out);
+
 }  // namespace krait

@@ -43,7 +43,7 @@ class SplitPreTokenizer : public PreTokenizer {
     for (const Span& piece : text.pieces) {
       matches.clear();
       if (Status status = pattern_.find_all(text.view(piece), matches); !status.ok()) return status;
-      append_split(split_parts(piece, matches, invert_), behavior_, pieces);
+      append_split(piece, matches, invert_, behavior_, pieces);
     }
     text.pieces = std::move(pieces);
     return ok_status();

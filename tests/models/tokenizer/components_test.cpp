@@ -16,6 +16,12 @@ std::vector<std::string> split_at_dashes(const std::string& text, SplitBehavior 
   }
   std::vector<Span> pieces;
   append_split(split_parts({.begin = 0, .end = text.size()}, dashes, invert), behavior, pieces);
+  std::vector<Span> at_once;
+  append_split({.begin = 0, .end = text.size()}, dashes, invert, behavior, at_once);
+  REQUIRE(at_once.size() == pieces.size());
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    CHECK((at_once[i].begin == pieces[i].begin && at_once[i].end == pieces[i].end));
+  }
   std::vector<std::string> result;
   for (const Span& piece : pieces) result.push_back(text.substr(piece.begin, piece.end - piece.begin));
   return result;
