@@ -32,13 +32,13 @@ TokenEvent TokenStream::pop() {
 }
 
 void TokenStream::set_listener(std::function<void()> listener) {
-  bool call_now = false;
+  std::function<void()> call_now;
   {
     const std::lock_guard lock(mutex_);
-    call_now = !events_.empty();
-    listener_ = listener;
+    if (!events_.empty()) call_now = listener;
+    listener_ = std::move(listener);
   }
-  if (call_now && listener) listener();
+  if (call_now) call_now();
 }
 
 }  // namespace krait

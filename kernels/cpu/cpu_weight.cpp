@@ -1,5 +1,6 @@
 #include "kernels/cpu/cpu_weight.h"
 
+#include <bit>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -108,7 +109,7 @@ bool exact_in_bfloat16(const std::vector<Part>& parts) {
       for (Index column = 0; column < part.columns; ++column) {
         const float value = part.at(row, column);
         const float rounded = bfloat16_to_float(float_to_bfloat16(value));
-        if (std::memcmp(&value, &rounded, sizeof(float)) != 0) return false;
+        if (std::bit_cast<std::uint32_t>(value) != std::bit_cast<std::uint32_t>(rounded)) return false;
       }
     }
   }

@@ -14,7 +14,7 @@ MatrixScanKernelArgs matrix_scan(const SequenceBatch& batch, const StateCacheVie
   require_recurrent_state(state);
   // Blocks of rows repeat the work on keys and queries, so they are cut only where the heads do not keep the threads
   // busy.
-  const Index units = num_sequences(batch) * heads;
+  const Index units = std::max<Index>(num_sequences(batch) * heads, 1);
   const Index blocks = units >= 4 * threads ? 1 : (4 * threads + units - 1) / units;
   constexpr Index kFewestRows = 16;
   return MatrixScanKernelArgs{

@@ -70,7 +70,7 @@ class MambaRegistry {
     MambaBackendOpinion::Kind opinion = MambaBackendOpinion::Kind::kNoOpinion;
     std::string opinion_text;
     std::optional<std::string> choice;
-    auto operator<=>(const Key&) const = default;
+    auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr): of the generated code
   };
 
   Result<const MambaBackend*> select_uncached(const std::string& type, const Platform& platform,

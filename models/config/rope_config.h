@@ -37,7 +37,7 @@ struct RopeConfig {
   bool truncate = true;             ///< kYarn: the ramp's ends are whole numbers
   double attention_factor = 1.0;    ///< of cos and sin
   double mscale_all_dim = 0.0;      ///< of latent attention's scale; 0: none
-  auto operator<=>(const RopeConfig&) const = default;
+  auto operator<=>(const RopeConfig&) const = default;  // NOLINT(modernize-use-nullptr): of the generated code
 };
 
 /// What a family knows about its rotary settings.

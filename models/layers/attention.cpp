@@ -2,7 +2,7 @@
 
 namespace krait {
 
-Attention::Attention(std::string name, const AttentionConfig& config, const LayerContext& context)
+Attention::Attention(const std::string& name, const AttentionConfig& config, const LayerContext& context)
     : Attention(name, std::make_shared<AttentionProjections>(name, config, context), context) {}
 
 Attention::Attention(std::string name, std::shared_ptr<AttentionProjections> projections, const LayerContext& context)

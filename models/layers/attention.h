@@ -18,7 +18,7 @@ class Attention final : public AttentionLayerBase {
   /// Adds to q|k|v before anything reads them (adapters): [T, q + 2 kv columns].
   using QkvAdapter = std::function<void(const TensorView& qkv)>;
 
-  Attention(std::string name, const AttentionConfig& config, const LayerContext& context);
+  Attention(const std::string& name, const AttentionConfig& config, const LayerContext& context);
   /// With projections that another layer has too.
   Attention(std::string name, std::shared_ptr<AttentionProjections> projections, const LayerContext& context);
 

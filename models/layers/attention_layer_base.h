@@ -49,7 +49,9 @@ class AttentionLayerBase {
   [[nodiscard]] const LayerCache& cache(std::size_t spec = 0) const { return caches_[spec]; }
   template <typename Backend>
   [[nodiscard]] const Backend& bound_backend(std::size_t spec = 0) const {
-    return static_cast<const Backend&>(*backends_[spec]);
+    const LayerBackend* backend = backends_[spec];
+    if (backend == nullptr) KRAIT_BUG("layer " + name_ + " runs before it was bound");
+    return static_cast<const Backend&>(*backend);
   }
 
  private:

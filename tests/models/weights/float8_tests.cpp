@@ -55,7 +55,7 @@ TEST_CASE("every 8-bit float is what its bits say, and exact in bfloat16") {
 }
 
 TEST_CASE("a matrix is read in the format of its dtype") {
-  const std::vector<std::uint8_t> bits{0x3c, 0xc0, 0x44};  // 1, -2, 4 as e5m2
+  std::vector<std::uint8_t> bits{0x3c, 0xc0, 0x44};  // 1, -2, 4 as e5m2
   std::vector<float> out(3);
   dequantize_float8(TensorView(bits.data(), DType::kFloat8E5M2, Shape{1, 3}), {}, out.data());
   CHECK(out == std::vector<float>{1.0F, -2.0F, 4.0F});
