@@ -10,13 +10,6 @@
 namespace krait {
 namespace {
 
-/// The start of the last character before `pos`, which is not 0.
-std::size_t previous_character(std::string_view text, std::size_t pos) {
-  --pos;
-  while (pos > 0 && (static_cast<std::uint8_t>(text[pos]) & 0xC0U) == 0x80U) --pos;
-  return pos;
-}
-
 bool word_before(std::string_view text, std::size_t pos) {
   if (pos == 0) return false;
   std::size_t at = previous_character(text, pos);
@@ -27,41 +20,67 @@ bool word_at(std::string_view text, std::size_t pos) {
   return pos < text.size() && is_word(next_code_point(text, pos));
 }
 
-/// Where the white space that ends at `pos` begins; never before `limit`.
-std::size_t space_begin(std::string_view text, std::size_t pos, std::size_t limit) {
-  while (pos > limit) {
-    const std::size_t begin = previous_character(text, pos);
-    std::size_t at = begin;
-    if (!is_white_space(next_code_point(text, at))) break;
-    pos = begin;
-  }
-  return pos;
-}
-
-std::size_t space_end(std::string_view text, std::size_t pos) {
-  while (pos < text.size()) {
-    std::size_t next = pos;
-    if (!is_white_space(next_code_point(text, next))) break;
-    pos = next;
-  }
-  return pos;
-}
-
 }  // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer) : tokens_(std::move(tokens)) {
+AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer* normalizer, const Vocabulary& model,
+                         std::int32_t next_id, const LoadContext& context) {
+  for (AddedToken token : tokens) {
+    if (token.content.empty()) continue;
+    auto id = vocabulary_.find(token.content);
+    if (!id) id = model.find(token.content);
+    if (!id) {
+      if (next_id > kMaxTokenId) context.corrupt("added_tokens: too many tokens");
+      id = next_id++;
+    }
+    if (*id != token.id) {
+      renumbered_.push_back("added token '" + token.content + "' has the id " + std::to_string(*id) + ", not " +
+                            std::to_string(token.id) + " as the file says");
+    }
+    token.id = *id;
+    add(std::move(token), normalizer, context);
+  }
+  index();
+}
+
+void AddedTokens::add(AddedToken token, const Normalizer* normalizer, const LoadContext& context) {
+  NormalizedText content{.text = token.content, .head = 0};
+  if (token.normalized && normalizer != nullptr && !normalizer->normalize(content).ok()) {
+    context.corrupt("added token '" + token.content + "' cannot be normalized");
+  }
+  vocabulary_.add(token.content, token.id);
+  const auto id = static_cast<std::size_t>(token.id);
+  if (id >= by_id_.size()) by_id_.resize(id + 1, -1);
+  if (by_id_[id] < 0) {
+    by_id_[id] = static_cast<std::int32_t>(tokens_.size());
+    tokens_.push_back(std::move(token));
+    normalized_contents_.push_back(std::move(content.text));
+  } else {  // the same content again: the later flags count
+    const auto at = static_cast<std::size_t>(by_id_[id]);
+    token.special = token.special || tokens_[at].special;
+    tokens_[at] = std::move(token);
+    normalized_contents_[at] = std::move(content.text);
+  }
+}
+
+void AddedTokens::index() {
+  special_.resize(by_id_.size(), false);
+  skipped_.resize(by_id_.size(), false);
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     const AddedToken& token = tokens_[i];
-    vocabulary_.add(token.content, token.id);
     const auto id = static_cast<std::size_t>(token.id);
-    if (id >= special_.size()) special_.resize(id + 1, false);
-    special_[id] = special_[id] || token.special;
-    if (!token.normalized) {
-      raw_.add(token.content, i);
-    } else {
-      normalized_.add(normalizer != nullptr ? normalizer->normalize(token.content) : token.content, i);
-    }
+    special_[id] = token.special;
+    const auto namesake = vocabulary_.find(normalized_contents_[i]);
+    const auto named = namesake ? by_id_[static_cast<std::size_t>(*namesake)] : -1;
+    skipped_[id] = named >= 0 && tokens_[static_cast<std::size_t>(named)].special;
+    (token.normalized ? normalized_ : raw_).add(normalized_contents_[i], i);
   }
+}
+
+std::optional<std::string_view> AddedTokens::spelling(std::int32_t id) const {
+  if (id < 0 || static_cast<std::size_t>(id) >= by_id_.size()) return std::nullopt;
+  const std::int32_t at = by_id_[static_cast<std::size_t>(id)];
+  if (at < 0) return std::nullopt;
+  return normalized_contents_[static_cast<std::size_t>(at)];
 }
 
 std::vector<Section> AddedTokens::split(std::string_view text, const StringMatcher& matcher) const {
@@ -74,8 +93,8 @@ std::vector<Section> AddedTokens::split(std::string_view text, const StringMatch
     std::size_t end = match->end;
     from = end;
     if (token.single_word && (word_before(text, begin) || word_at(text, end))) continue;
-    if (token.lstrip) begin = space_begin(text, begin, std::min(done, begin));
-    if (token.rstrip) end = space_end(text, end);
+    if (token.lstrip) begin = white_space_begin(text, std::min(done, begin), begin);
+    if (token.rstrip) end = white_space_end(text, end);
     if (done < begin) sections.push_back({.text = text.substr(done, begin - done), .token = std::nullopt});
     sections.push_back({.text = text.substr(begin, end - begin), .token = token.id});
     done = end;

@@ -33,13 +33,26 @@ struct Section {
 class AddedTokens {
  public:
   AddedTokens() = default;
-  AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer);
+  /// A token that the model's vocabulary has keeps its id there; the others are numbered in order from `next_id` on, as
+  /// the reference does, whatever id the file gives them. Throws StartupError when a normalizer refuses a token.
+  AddedTokens(const std::vector<AddedToken>& tokens, const Normalizer* normalizer, const Vocabulary& model,
+              std::int32_t next_id, const LoadContext& context);
 
   /// Cuts text as it came at the tokens that are not normalized, or normalized text at those that are.
   [[nodiscard]] std::vector<Section> split_raw(std::string_view text) const { return split(text, raw_); }
   [[nodiscard]] std::vector<Section> split_normalized(std::string_view text) const { return split(text, normalized_); }
 
-  [[nodiscard]] const Vocabulary& vocabulary() const { return vocabulary_; }
+  [[nodiscard]] std::optional<std::int32_t> find(std::string_view content) const { return vocabulary_.find(content); }
+  /// What the token is called: its content, or what the normalizer makes of it, because that is what the decoder
+  /// expects; nullopt for an id that is not an added token's.
+  [[nodiscard]] std::optional<std::string_view> spelling(std::int32_t id) const;
+  [[nodiscard]] std::int32_t id_end() const { return vocabulary_.id_end(); }
+  /// Whether decoding leaves the token out on request. A special token whose spelling the normalizer changes is not.
+  [[nodiscard]] bool is_skipped(std::int32_t id) const {
+    return id >= 0 && static_cast<std::size_t>(id) < skipped_.size() && skipped_[static_cast<std::size_t>(id)];
+  }
+  /// The tokens whose id in the file is not the one they got, for the log.
+  [[nodiscard]] const std::vector<std::string>& renumbered() const { return renumbered_; }
   [[nodiscard]] bool is_special(std::int32_t id) const {
     return id >= 0 && static_cast<std::size_t>(id) < special_.size() && special_[static_cast<std::size_t>(id)];
   }
@@ -47,11 +60,19 @@ class AddedTokens {
  private:
   [[nodiscard]] std::vector<Section> split(std::string_view text, const StringMatcher& matcher) const;
 
+  void add(AddedToken token, const Normalizer* normalizer, const LoadContext& context);
+  /// Builds the matchers and flags once all tokens are there.
+  void index();
+
   std::vector<AddedToken> tokens_;
-  StringMatcher raw_;         ///< its values index tokens_
-  StringMatcher normalized_;  ///< over the tokens' normalized spellings
+  std::vector<std::string> normalized_contents_;  ///< one for each of tokens_
+  StringMatcher raw_;                             ///< its values index tokens_
+  StringMatcher normalized_;                      ///< over the tokens' normalized spellings
   Vocabulary vocabulary_;
+  std::vector<std::int32_t> by_id_;  ///< index into tokens_, or -1
   std::vector<bool> special_;
+  std::vector<bool> skipped_;
+  std::vector<std::string> renumbered_;
 };
 
 /// Reads tokenizer.json's `added_tokens`; throws StartupError.

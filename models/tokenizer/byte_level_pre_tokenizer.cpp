@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 
 #include "models/tokenizer/known_patterns.h"
@@ -30,6 +31,8 @@ class ByteLevelPreTokenizer : public PreTokenizer {
       const std::string_view view = text.view(piece);
       const std::size_t begin = result.text.size();
       if (view.front() != ' ') result.text.push_back(' ');
+      const std::size_t head = text.head > piece.begin ? std::min(text.head - piece.begin, view.size()) : 0;
+      if (head > 0) result.head = result.text.size() + head;
       result.text.append(view);
       result.pieces.push_back({.begin = begin, .end = result.text.size()});
     }

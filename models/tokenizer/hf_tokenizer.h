@@ -18,6 +18,7 @@ struct TokenizerParts {
   std::unique_ptr<PostProcessor> post_processor;
   std::unique_ptr<Decoder> decoder;
   AddedTokens added;
+  std::vector<std::string> notes;  ///< see Tokenizer::notes
 };
 
 /// The pipeline of Hugging Face's `tokenizers`: added tokens are cut out of the text, what lies between is normalized,
@@ -27,6 +28,11 @@ class HfTokenizer : public Tokenizer {
   explicit HfTokenizer(TokenizerParts parts) : parts_(std::move(parts)) {}
 
   [[nodiscard]] Result<std::vector<std::int32_t>> encode(std::string_view text, EncodeOptions options) const override;
+  /// Two texts at once, with the number of the text for each token.
+  [[nodiscard]] Result<Encoding> encode_pair(std::string_view first, std::string_view second,
+                                             EncodeOptions options) const;
+  [[nodiscard]] std::unique_ptr<TokenStream> stream(bool skip_special_tokens) const override;
+  [[nodiscard]] std::vector<std::string> notes() const override { return parts_.notes; }
   [[nodiscard]] std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const override;
   [[nodiscard]] std::string token_bytes(std::int32_t id, bool skip_special_tokens) const override;
   [[nodiscard]] std::optional<std::int32_t> token_to_id(std::string_view token) const override;
@@ -35,13 +41,15 @@ class HfTokenizer : public Tokenizer {
   [[nodiscard]] std::int32_t vocab_size() const override;
 
  private:
-  /// Normalizes a section, cuts it at normalized added tokens, and appends the tokens of all of it.
-  Status encode_section(std::string_view text, std::vector<std::int32_t>& ids) const;
+  /// The tokens of a text, without any post-processing.
+  [[nodiscard]] Result<std::vector<std::int32_t>> encode_text(std::string_view text) const;
+  /// Normalizes a section, cuts it at normalized added tokens, and appends the tokens of all of it. `head` is
+  /// NormalizedText's.
+  Status encode_section(std::string_view text, std::size_t head, std::vector<std::int32_t>& ids) const;
   /// Appends the tokens of text that holds no added token.
-  Status encode_plain(std::string_view text, std::vector<std::int32_t>& ids) const;
+  Status encode_plain(std::string_view text, std::size_t head, std::vector<std::int32_t>& ids) const;
+  [[nodiscard]] Encoding post_process(std::vector<Encoding> texts, EncodeOptions options) const;
   [[nodiscard]] std::optional<std::string_view> spelling(std::int32_t id) const;
-  /// The text of the tokens before any repair of UTF-8.
-  [[nodiscard]] std::string join_bytes(std::span<const std::int32_t> ids, bool skip_special_tokens) const;
 
   TokenizerParts parts_;
 };

@@ -1,5 +1,7 @@
 #include "models/tokenizer/load_context.h"
 
+#include "models/tokenizer/utf8.h"
+
 namespace krait {
 
 void LoadContext::corrupt(const std::string& what) const {
@@ -46,6 +48,33 @@ bool LoadContext::bool_field(const nlohmann::json& component, const std::string&
   if (found == component.end() || found->is_null()) return fallback;
   if (!found->is_boolean()) corrupt(kind + "." + name + " is not true or false");
   return found->get<bool>();
+}
+
+bool LoadContext::required_bool(const nlohmann::json& component, const std::string& kind,
+                                const std::string& name) const {
+  const nlohmann::json& value = required(component, kind, name);
+  if (!value.is_boolean()) corrupt(kind + "." + name + " is not true or false");
+  return value.get<bool>();
+}
+
+char32_t LoadContext::character_field(const nlohmann::json& component, const std::string& kind,
+                                      const std::string& name) const {
+  const std::string text = string_field(component, kind, name);
+  std::size_t pos = 0;
+  const char32_t character = text.empty() ? U'\0' : next_code_point(text, pos);
+  if (text.empty() || pos != text.size()) {
+    corrupt(kind + "." + name + " is '" + text + "', which is not one character");
+  }
+  return character;
+}
+
+std::size_t LoadContext::size_field(const nlohmann::json& component, const std::string& kind, const std::string& name,
+                                    std::optional<std::size_t> fallback) const {
+  const auto found = component.find(name);
+  if (fallback && (found == component.end() || found->is_null())) return *fallback;
+  const nlohmann::json& value = required(component, kind, name);
+  if (!value.is_number_unsigned()) corrupt(kind + "." + name + " is not a number from 0");
+  return value.get<std::size_t>();
 }
 
 std::int32_t LoadContext::token_id(const nlohmann::json& value, const std::string& where) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "kernels/result.h"
@@ -30,6 +31,14 @@ struct LoadContext {
   /// The default also stands for null.
   [[nodiscard]] bool bool_field(const nlohmann::json& component, const std::string& kind, const std::string& name,
                                 bool fallback) const;
+  [[nodiscard]] bool required_bool(const nlohmann::json& component, const std::string& kind,
+                                   const std::string& name) const;
+  /// A string of exactly one character.
+  [[nodiscard]] char32_t character_field(const nlohmann::json& component, const std::string& kind,
+                                         const std::string& name) const;
+  /// A count; the default also stands for null, and nullopt makes the field a required one.
+  [[nodiscard]] std::size_t size_field(const nlohmann::json& component, const std::string& kind,
+                                       const std::string& name, std::optional<std::size_t> fallback) const;
   /// A token id: a number from 0 to kMaxTokenId.
   [[nodiscard]] std::int32_t token_id(const nlohmann::json& value, const std::string& where) const;
 };

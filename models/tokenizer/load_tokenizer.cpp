@@ -19,7 +19,13 @@ std::unique_ptr<Tokenizer> load(const LoadContext& context) {
   parts.post_processor = make_post_processor(field_or_null(file.rest, "post_processor"), context);
   parts.decoder = make_decoder(field_or_null(file.rest, "decoder"), context);
   parts.model = make_model(file, context);
-  parts.added = AddedTokens(read_added_tokens(file.rest, context), parts.normalizer.get());
+  parts.added = AddedTokens(read_added_tokens(file.rest, context), parts.normalizer.get(), parts.model->vocabulary(),
+                            static_cast<std::int32_t>(parts.model->size()), context);
+  parts.notes = parts.added.renumbered();
+  for (const char* name : {"truncation", "padding"}) {
+    if (field_or_null(file.rest, name).is_null()) continue;
+    parts.notes.push_back(std::string("the file's ") + name + " is ignored");
+  }
   return std::make_unique<HfTokenizer>(std::move(parts));
 }
 

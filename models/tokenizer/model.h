@@ -23,12 +23,15 @@ class TokenizerModel {
   /// much of such pieces has a shorter way than to write them out.
   virtual Status tokenize_bytes(std::string_view piece, std::vector<std::int32_t>& out) const;
   [[nodiscard]] virtual const Vocabulary& vocabulary() const = 0;
+  /// How many tokens the file lists; added tokens are numbered from here on.
+  [[nodiscard]] virtual std::size_t size() const { return vocabulary().size(); }
 };
 
-/// Of tokenizer.json's `model`: BPE. Takes the vocabulary and the merges out of `file`. Throws StartupError.
+/// Of tokenizer.json's `model`: BPE, Unigram. Takes the vocabulary and the merges out of `file`. Throws StartupError.
 std::unique_ptr<TokenizerModel> make_model(TokenizerFile& file, const LoadContext& context);
 
-/// The factory for "BPE" only.
+/// The factories for one type each.
 std::unique_ptr<TokenizerModel> make_bpe_model(TokenizerFile& file, const LoadContext& context);
+std::unique_ptr<TokenizerModel> make_unigram_model(TokenizerFile& file, const LoadContext& context);
 
 }  // namespace krait

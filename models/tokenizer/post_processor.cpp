@@ -1,66 +1,70 @@
-// Pairs of texts are not encoded by a server, so only the `single` side of each processor matters, and what it does to
-// one text is always the same: ids before it and ids behind it.
 #include "models/tokenizer/post_processor.h"
 
+#include <algorithm>
+
 namespace krait {
+
+void Encoding::append(const Encoding& other) {
+  ids.insert(ids.end(), other.ids.begin(), other.ids.end());
+  type_ids.insert(type_ids.end(), other.type_ids.begin(), other.type_ids.end());
+}
+
 namespace {
 
-using Ids = std::vector<std::int32_t>;
-
-/// Everything that a processor of one text can do: ids before, the text, ids after.
-class SurroundingPostProcessor : public PostProcessor {
+/// <cls> A <sep>, and B <sep> behind it.
+class BertProcessor : public PostProcessor {
  public:
-  SurroundingPostProcessor(Ids before, Ids after) : before_(std::move(before)), after_(std::move(after)) {}
-  [[nodiscard]] Ids process(Ids ids) const override {
-    ids.insert(ids.begin(), before_.begin(), before_.end());
-    ids.insert(ids.end(), after_.begin(), after_.end());
-    return ids;
+  BertProcessor(std::int32_t cls, std::int32_t sep) : cls_(cls), sep_(sep) {}
+  [[nodiscard]] std::vector<Encoding> process(std::vector<Encoding> texts, bool add_special_tokens) const override {
+    if (!add_special_tokens) return texts;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      Encoding text;
+      if (i == 0) text.append(cls_, 0);
+      text.append(texts[i]);
+      text.append(sep_, i == 0 ? 0 : 1);
+      texts[i] = std::move(text);
+    }
+    return texts;
   }
 
  private:
-  Ids before_;
-  Ids after_;
+  std::int32_t cls_;
+  std::int32_t sep_;
+};
+
+/// <cls> A <sep>, and <sep> B <sep> behind it; it tells no texts apart.
+class RobertaProcessor : public PostProcessor {
+ public:
+  RobertaProcessor(std::int32_t cls, std::int32_t sep) : cls_(cls), sep_(sep) {}
+  [[nodiscard]] std::vector<Encoding> process(std::vector<Encoding> texts, bool add_special_tokens) const override {
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      std::fill(texts[i].type_ids.begin(), texts[i].type_ids.end(), 0);
+      if (!add_special_tokens) continue;
+      Encoding text;
+      text.append(i == 0 ? cls_ : sep_, 0);
+      text.append(texts[i]);
+      text.append(sep_, 0);
+      texts[i] = std::move(text);
+    }
+    return texts;
+  }
+
+ private:
+  std::int32_t cls_;
+  std::int32_t sep_;
 };
 
 class SequencePostProcessor : public PostProcessor {
  public:
   explicit SequencePostProcessor(std::vector<std::unique_ptr<PostProcessor>> steps) : steps_(std::move(steps)) {}
-  [[nodiscard]] Ids process(Ids ids) const override {
-    for (const auto& step : steps_) ids = step->process(std::move(ids));
-    return ids;
+  [[nodiscard]] std::vector<Encoding> process(std::vector<Encoding> texts, bool add_special_tokens) const override {
+    for (const auto& step : steps_) texts = step->process(std::move(texts), add_special_tokens);
+    return texts;
   }
 
  private:
   std::vector<std::unique_ptr<PostProcessor>> steps_;
 };
-
-Ids template_ids(const nlohmann::json& description, const std::string& token, const LoadContext& context) {
-  const auto& tokens = context.required(description, "post_processor", "special_tokens");
-  const auto& entry = context.required(tokens, "post_processor.special_tokens", token);
-  Ids ids;
-  for (const auto& id : context.required_array(entry, "post_processor.special_tokens." + token, "ids")) {
-    ids.push_back(context.token_id(id, "post_processor.special_tokens." + token));
-  }
-  return ids;
-}
-
-std::unique_ptr<PostProcessor> make_template(const nlohmann::json& description, const LoadContext& context) {
-  Ids before;
-  Ids after;
-  int texts = 0;
-  for (const auto& step : context.required_array(description, "post_processor", "single")) {
-    if (step.is_object() && step.contains("Sequence")) {
-      ++texts;
-    } else {
-      const auto& special = context.required(step, "post_processor.single", "SpecialToken");
-      const Ids ids = template_ids(description, context.string_field(special, "SpecialToken", "id"), context);
-      Ids& side = texts == 0 ? before : after;
-      side.insert(side.end(), ids.begin(), ids.end());
-    }
-  }
-  if (texts != 1) context.unsupported("post_processor.single does not hold the text exactly once");
-  return std::make_unique<SurroundingPostProcessor>(std::move(before), std::move(after));
-}
 
 std::int32_t pair_id(const nlohmann::json& description, const std::string& name, const LoadContext& context) {
   const auto& pair = context.required_array(description, "post_processor", name);
@@ -68,9 +72,22 @@ std::int32_t pair_id(const nlohmann::json& description, const std::string& name,
   return context.token_id(pair[1], "post_processor." + name);
 }
 
+/// At most one template, because a second one would take the first one's stretches for texts.
+bool has_template(const nlohmann::json& description, const LoadContext& context) {
+  if (description.is_null()) return false;
+  const std::string type = context.component_type(description, "post_processor");
+  if (type != "Sequence") return type == "TemplateProcessing";
+  const auto& steps = context.required_array(description, "post_processor", "processors");
+  return std::any_of(steps.begin(), steps.end(), [&](const auto& step) { return has_template(step, context); });
+}
+
 std::unique_ptr<PostProcessor> make_sequence(const nlohmann::json& description, const LoadContext& context) {
   std::vector<std::unique_ptr<PostProcessor>> steps;
+  bool templated = false;
   for (const auto& step : context.required_array(description, "post_processor", "processors")) {
+    const bool is_template = has_template(step, context);
+    if (templated && is_template) context.unsupported("post_processor: two templates in one Sequence");
+    templated = templated || is_template;
     if (auto processor = make_post_processor(step, context)) steps.push_back(std::move(processor));
   }
   return std::make_unique<SequencePostProcessor>(std::move(steps));
@@ -82,11 +99,14 @@ std::unique_ptr<PostProcessor> make_post_processor(const nlohmann::json& descrip
   if (description.is_null()) return nullptr;
   const std::string type = context.component_type(description, "post_processor");
   if (type == "ByteLevel") return nullptr;
-  if (type == "TemplateProcessing") return make_template(description, context);
+  if (type == "TemplateProcessing") return make_template_processor(description, context);
   if (type == "Sequence") return make_sequence(description, context);
-  if (type == "RobertaProcessing" || type == "BertProcessing") {
-    return std::make_unique<SurroundingPostProcessor>(Ids{pair_id(description, "cls", context)},
-                                                      Ids{pair_id(description, "sep", context)});
+  if (type == "RobertaProcessing") {
+    return std::make_unique<RobertaProcessor>(pair_id(description, "cls", context),
+                                              pair_id(description, "sep", context));
+  }
+  if (type == "BertProcessing") {
+    return std::make_unique<BertProcessor>(pair_id(description, "cls", context), pair_id(description, "sep", context));
   }
   context.unknown_type("post_processor", type);
 }

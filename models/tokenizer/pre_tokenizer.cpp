@@ -1,5 +1,7 @@
 #include "models/tokenizer/pre_tokenizer.h"
 
+#include <algorithm>
+
 #include "models/tokenizer/byte_alphabet.h"
 
 namespace krait {
@@ -8,12 +10,17 @@ void PreTokenizedText::write_out() {
   if (!in_bytes) return;
   std::string symbols;
   symbols.reserve(text.size() + text.size() / 2);
+  std::size_t new_head = 0;
   for (Span& piece : pieces) {
     const std::size_t begin = symbols.size();
-    append_byte_symbols(view(piece), symbols);
+    const std::size_t split = head > piece.begin ? std::min(head - piece.begin, piece.end - piece.begin) : 0;
+    append_byte_symbols(view(piece).substr(0, split), symbols);
+    if (split > 0) new_head = symbols.size();
+    append_byte_symbols(view(piece).substr(split), symbols);
     piece = {.begin = begin, .end = symbols.size()};
   }
   text = std::move(symbols);
+  head = new_head;
   in_bytes = false;
 }
 
@@ -51,6 +58,8 @@ std::unique_ptr<PreTokenizer> make_pre_tokenizer(const nlohmann::json& descripti
   if (type == "Split") return make_split_pre_tokenizer(description, context);
   if (type == "ByteLevel") return make_byte_level_pre_tokenizer(description, context);
   if (type == "Digits" || type == "Punctuation") return make_character_class_pre_tokenizer(description, context);
+  if (type == "Metaspace") return make_metaspace_pre_tokenizer(description, context);
+  if (auto pre_tokenizer = make_plain_pre_tokenizer(type, description, context)) return pre_tokenizer;
   context.unknown_type("pre_tokenizer", type);
 }
 

@@ -18,8 +18,10 @@ struct PreTokenizedText {
   /// The bytes stand for their characters of the byte alphabet. ByteLevel, almost always the last step, leaves it to
   /// the model to read them so; a step behind it must be given the text written out.
   bool in_bytes = false;
+  /// How many bytes at the front of `text` stand for the first character of what the user wrote (see NormalizedText).
+  std::size_t head = 0;
 
-  explicit PreTokenizedText(std::string whole) : text(std::move(whole)) {
+  explicit PreTokenizedText(std::string whole, std::size_t head_bytes = 0) : text(std::move(whole)), head(head_bytes) {
     if (!text.empty()) pieces.push_back({.begin = 0, .end = text.size()});
   }
   /// Writes the byte alphabet out, if that is still to be done.
@@ -36,8 +38,7 @@ class PreTokenizer {
   virtual Status apply(PreTokenizedText& text) const = 0;
 };
 
-/// Of tokenizer.json's `pre_tokenizer`: Split, ByteLevel, Digits, Punctuation, Sequence; null gives a null pointer.
-/// Throws StartupError.
+/// Of tokenizer.json's `pre_tokenizer`; null gives a null pointer. Throws StartupError.
 std::unique_ptr<PreTokenizer> make_pre_tokenizer(const nlohmann::json& description, const LoadContext& context);
 
 /// One factory per file; each is for the type in its name only.
@@ -46,5 +47,11 @@ std::unique_ptr<PreTokenizer> make_character_class_pre_tokenizer(const nlohmann:
                                                                  const LoadContext& context);
 std::unique_ptr<PreTokenizer> make_byte_level_pre_tokenizer(const nlohmann::json& description,
                                                             const LoadContext& context);
+std::unique_ptr<PreTokenizer> make_metaspace_pre_tokenizer(const nlohmann::json& description,
+                                                           const LoadContext& context);
+/// Whitespace, WhitespaceSplit, BertPreTokenizer, CharDelimiterSplit, FixedLength, UnicodeScripts; a null pointer for
+/// other types.
+std::unique_ptr<PreTokenizer> make_plain_pre_tokenizer(const std::string& type, const nlohmann::json& description,
+                                                       const LoadContext& context);
 
 }  // namespace krait

@@ -5,6 +5,8 @@
 
 #include <fstream>
 
+#include "models/tokenizer/score_text.h"
+
 namespace krait {
 
 void MergeList::add(std::string_view left, std::string_view right) {
@@ -34,7 +36,9 @@ class FileReader : public nlohmann::json_sax<json> {
   bool boolean(bool value) override { return scalar(json(value)); }
   bool number_integer(number_integer_t value) override { return scalar(json(value)); }
   bool number_unsigned(number_unsigned_t value) override { return scalar(json(value)); }
-  bool number_float(number_float_t value, const string_t& /*text*/) override { return scalar(json(value)); }
+  bool number_float(number_float_t /*value*/, const string_t& text) override {
+    return scalar(json(score_from_text(text)));
+  }
   bool binary(binary_t& /*value*/) override { return false; }
 
   bool string(string_t& value) override {

@@ -4,6 +4,8 @@
 
 #include <utf8proc.h>
 
+#include "models/tokenizer/utf8.h"
+
 namespace krait {
 namespace {
 
@@ -27,6 +29,38 @@ bool is_punctuation(char32_t c) {
   if (c < 0x80) return (c > 0x20 && c < '0') || (c > '9' && c < 'A') || (c > 'Z' && c < 'a') || (c > 'z' && c < 0x7F);
   const utf8proc_category_t kind = category(c);
   return kind >= UTF8PROC_CATEGORY_PC && kind <= UTF8PROC_CATEGORY_PO;
+}
+
+bool is_mark(char32_t c) {
+  const utf8proc_category_t kind = category(c);
+  return kind >= UTF8PROC_CATEGORY_MN && kind <= UTF8PROC_CATEGORY_ME;
+}
+
+bool is_non_spacing_mark(char32_t c) { return category(c) == UTF8PROC_CATEGORY_MN; }
+
+bool is_other(char32_t c) {
+  if (c < 0x80) return c < 0x20 || c == 0x7F;
+  const utf8proc_category_t kind = category(c);
+  return kind == UTF8PROC_CATEGORY_CN || (kind >= UTF8PROC_CATEGORY_CC && kind <= UTF8PROC_CATEGORY_CO);
+}
+
+std::size_t white_space_end(std::string_view text, std::size_t pos) {
+  while (pos < text.size()) {
+    std::size_t next = pos;
+    if (!is_white_space(next_code_point(text, next))) break;
+    pos = next;
+  }
+  return pos;
+}
+
+std::size_t white_space_begin(std::string_view text, std::size_t limit, std::size_t pos) {
+  while (pos > limit) {
+    const std::size_t begin = previous_character(text, pos);
+    std::size_t at = begin;
+    if (!is_white_space(next_code_point(text, at))) break;
+    pos = begin;
+  }
+  return pos;
 }
 
 bool is_word(char32_t c) {

@@ -89,6 +89,12 @@ char32_t next_code_point(std::string_view text, std::size_t& pos) {
   return value;
 }
 
+std::size_t previous_character(std::string_view text, std::size_t pos) {
+  --pos;
+  while (pos > 0 && (byte_at(text, pos) & 0xC0U) == 0x80U) --pos;
+  return pos;
+}
+
 void append_code_point(char32_t code_point, std::string& out) {
   const auto put = [&out](char32_t byte) { out.push_back(static_cast<char>(static_cast<std::uint8_t>(byte))); };
   if (code_point < 0x80) return put(code_point);

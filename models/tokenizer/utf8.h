@@ -14,6 +14,9 @@ bool is_ascii(std::string_view text);
 /// The character at `pos`, which moves behind it. The text must be valid UTF-8 and `pos` at the start of a character.
 char32_t next_code_point(std::string_view text, std::size_t& pos);
 
+/// The start of the last character before `pos`, which is not 0, of valid UTF-8.
+std::size_t previous_character(std::string_view text, std::size_t pos);
+
 void append_code_point(char32_t code_point, std::string& out);
 
 enum class Tail {

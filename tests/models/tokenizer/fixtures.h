@@ -10,6 +10,7 @@
 #include <string>
 
 #include "models/tokenizer/tokenizer.h"
+#include "tests/models/tokenizer/gzip.h"
 
 namespace krait::test {
 
@@ -58,6 +59,21 @@ inline nlohmann::json small_tokenizer() {
     "post_processor": null, "decoder": {"type": "ByteLevel"},
     "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4, "Ġ": 5, "ab": 6, "abc": 7},
               "merges": ["a b", "ab c"]}})");
+}
+
+/// The content of `path` or, if that is not there, of `path`.gz.
+inline std::string read_packed(const std::filesystem::path& path) {
+  const bool packed = !std::filesystem::exists(path);
+  std::ifstream in(packed ? path.string() + ".gz" : path.string(), std::ios::binary);
+  REQUIRE(in);
+  std::string content{std::istreambuf_iterator<char>(in), {}};
+  return packed ? gunzip(content) : content;
+}
+
+inline std::shared_ptr<const Tokenizer> load_packed(const std::filesystem::path& path) {
+  if (std::filesystem::exists(path)) return load(path);
+  const TemporaryFile file(read_packed(path));
+  return load(file.path());
 }
 
 inline std::shared_ptr<const Tokenizer> load_json(const nlohmann::json& json) {

@@ -33,7 +33,7 @@ TEST_CASE("a component that is not implemented is named with its kind") {
   CHECK_THAT(error_with("/normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "Inner"}}}}}).message,
              Catch::Contains("normalizer type 'Inner'"));
   CHECK_THAT(error_with("/model/dropout", 0.1).message, Catch::Contains("model.dropout"));
-  CHECK_THAT(error_with("/model/end_of_word_suffix", "</w>").message, Catch::Contains("end_of_word_suffix"));
+  CHECK_THAT(error_with("/model/type", "WordPiece").message, Catch::Contains("model type 'WordPiece'"));
 }
 
 TEST_CASE("a corrupt file is an error that says what is wrong") {
@@ -51,7 +51,7 @@ TEST_CASE("a corrupt file is an error that says what is wrong") {
   CHECK_THAT(error_with("/model/merges/0", {"a", "b", "c"}).message, Catch::Contains("model.merges: entry 0"));
   CHECK_THAT(error_with("/model/merges/1", "ab z").message, Catch::Contains("needs the token 'z'"));
   CHECK_THAT(error_with("/model/merges/1", "c d").message, Catch::Contains("needs the token 'cd'"));
-  CHECK_THAT(error_with("/model/unk_token", "<unk>").message, Catch::Contains("model.unk_token '<unk>'"));
+  CHECK_THAT(error_with("/model/continuing_subword_prefix", "##").message, Catch::Contains("shorter than"));
   CHECK_THAT(error_with("/added_tokens/0/id", 1LL << 40).message, Catch::Contains("added_tokens[0]"));
   CHECK_THAT(error_with("/added_tokens/0", 3).message, Catch::Contains("added_tokens[0] is not an object"));
   CHECK_THAT(error_with("/decoder", 3).message, Catch::Contains("decoder is not an object"));
