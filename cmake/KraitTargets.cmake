@@ -12,6 +12,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # g++ 12 sees overlapping copies in `"literal" + std::string` (its bug 105651).
   target_compile_options(krait_flags INTERFACE -Wno-restrict)
 endif()
+if(KRAIT_FUZZ)
+  # Everything is instrumented; only the fuzz targets link libFuzzer's main (tests/fuzz).
+  target_compile_options(krait_flags INTERFACE -fsanitize=fuzzer-no-link,address -fno-omit-frame-pointer)
+  target_link_options(krait_flags INTERFACE -fsanitize=address)
+endif()
 if(KRAIT_SANITIZE)
   target_compile_options(krait_flags INTERFACE -fsanitize=${KRAIT_SANITIZE} -fno-omit-frame-pointer
                                                -fno-sanitize-recover=all)

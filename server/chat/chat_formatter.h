@@ -2,13 +2,17 @@
 
 #include <map>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "kernels/result.h"
+#include "server/chat/chat_input.h"
 #include "server/chat/chat_template.h"
+#include "server/chat/content_format.h"
+#include "server/chat/template_files.h"
 
 namespace krait::server {
 
@@ -16,31 +20,42 @@ namespace krait::server {
 /// checkpoint. Immutable and thread-safe.
 class ChatFormatter {
  public:
-  /// Reads a model folder. The template is, in this order: `template_override` (a file, --chat-template; empty for
-  /// none), the folder's chat_template.jinja, the `chat_template` of its tokenizer_config.json (a string, or a list of
-  /// named ones). None of them is no error here; a template that cannot be parsed is one, and names its file.
+  /// Reads a model folder (see read_template_files). `template_override` (--chat-template; empty for none) is a file,
+  /// whose templates replace the folder's, or the name of one of the folder's templates. No template at all is no error
+  /// here, nor is one that cannot be parsed: conversations fail then.
   static Result<ChatFormatter> load(const std::string& model_folder, const std::string& template_override);
+  /// One template without a folder.
+  static ChatFormatter from_source(TemplateSource source,
+                                   std::vector<std::pair<std::string, std::string>> special_tokens);
 
   [[nodiscard]] bool has_template() const { return !templates_.empty(); }
+  /// What is wrong with each template that cannot be parsed, with file, line and column; for the log.
+  [[nodiscard]] std::vector<std::string> problems() const;
+  /// The text of the template that is used with or without tools; empty without one.
+  [[nodiscard]] std::string_view template_source(bool with_tools) const;
 
-  /// `messages` is the list of the request, `kwargs` an object of further variables (tools, documents,
-  /// chat_template_kwargs), which win over the special tokens. With tools, a template named "tool_use" is preferred.
-  /// Fails without a template, and as ChatTemplate::render does.
-  [[nodiscard]] Result<std::string> format(const nlohmann::json& messages, bool add_generation_prompt,
-                                           const nlohmann::json& kwargs) const;
-  /// The same with keys in the client's order; prefer this one wherever tools or tool calls may be printed.
-  [[nodiscard]] Result<std::string> format(const nlohmann::ordered_json& messages, bool add_generation_prompt,
-                                           const nlohmann::ordered_json& kwargs) const;
+  /// What transformers' render_jinja_template gives, messages taken as they are. Errors: no such template, one that
+  /// cannot be parsed, `continue_final_message` where it is impossible, and those of ChatTemplate::render.
+  [[nodiscard]] Result<std::string> format(const ChatInput& input, const RenderOptions& options = {}) const;
+  /// Brings a request of the OpenAI API into the form that the template takes, before `format`: see adapt_messages.
+  [[nodiscard]] ChatInput adapt(ChatInput input) const;
 
  private:
-  Status add_template(const std::string& name, const std::string& source, const std::string& file);
-  Status read_config(const std::string& file, bool with_templates);
-  template <typename Json>
-  [[nodiscard]] Result<std::string> format_any(const Json& messages, bool add_generation_prompt,
-                                               const Json& kwargs) const;
+  struct Entry {
+    TemplateSource source;
+    std::shared_ptr<const ChatTemplate> parsed;  ///< null where it cannot be parsed
+    Error error;                                 ///< then
+    TemplateForms forms;
+  };
 
-  std::map<std::string, std::shared_ptr<const ChatTemplate>> templates_;  ///< by name; one without a name is "default"
-  std::vector<std::pair<std::string, std::string>> special_tokens_;  ///< bos_token, eos_token, … as far as they are set
+  void add(const std::string& name, TemplateSource source);
+  /// The template for a conversation, or null.
+  [[nodiscard]] const Entry* find(const std::string& name, bool with_tools) const;
+  [[nodiscard]] Result<const Entry*> choose(const ChatInput& input) const;
+
+  std::map<std::string, Entry> templates_;  ///< by name; one without a name is "default"
+  std::string chosen_;                      ///< the name that --chat-template gives, or empty
+  std::vector<std::pair<std::string, std::string>> special_tokens_;
 };
 
 }  // namespace krait::server

@@ -2,7 +2,6 @@
 // that lacks what the template needs.
 #include "server/chat/chat_template.h"
 
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "models/tokenizer/utf8.h"
@@ -25,19 +24,13 @@ class JinjaTemplate : public ChatTemplate {
  public:
   explicit JinjaTemplate(jinja::Body body) : body_(std::move(body)) {}
 
-  [[nodiscard]] Result<std::string> render(const nlohmann::json& context) const override { return render_any(context); }
-  [[nodiscard]] Result<std::string> render(const nlohmann::ordered_json& context) const override {
-    return render_any(context);
-  }
-
- private:
-  template <typename Json>
-  [[nodiscard]] Result<std::string> render_any(const Json& variables) const {
+  [[nodiscard]] Result<std::string> render(const nlohmann::ordered_json& variables,
+                                           const RenderOptions& options) const override {
     int line = 0;
     try {
       const jinja::Value globals = jinja::from_json(variables);
       if (globals.dict() == nullptr) jinja::render_error("the variables are not an object");
-      jinja::RenderContext context(globals, std::time(nullptr));
+      jinja::RenderContext context(globals, options);
       try {
         jinja::execute_body(body_, context);
       } catch (const jinja::TemplateError&) {
@@ -50,10 +43,13 @@ class JinjaTemplate : public ChatTemplate {
     }
   }
 
+ private:
   jinja::Body body_;
 };
 
 }  // namespace
+
+Result<std::string> ChatTemplate::render(const nlohmann::ordered_json& context) const { return render(context, {}); }
 
 Result<std::unique_ptr<ChatTemplate>> ChatTemplate::parse(std::string_view source) {
   if (!is_valid_utf8(source)) {

@@ -121,6 +121,26 @@ void add_tokenize_flags(CLI::App& command, TokenizeFlags& flags) {
       ->excludes(decode);
 }
 
+constexpr const char* kRenderHelp =
+    "JSON lines in, JSON lines out: one answer a line, {\"error\": ...} for a line that fails.\n"
+    "  {\"messages\": [...], \"tools\": [...], \"documents\": [...], \"add_generation_prompt\": true,\n"
+    "   \"continue_final_message\": false, \"kwargs\": {...}, \"template\": \"NAME\"}  ->  {\"text\": \"...\"}\n"
+    "All but messages may be left out. continue_final_message may name the field to go on with.";
+
+void add_render_flags(CLI::App& command, RenderFlags& flags) {
+  command.footer(kRenderHelp);
+  command.add_option("PATH", flags.path, "A model folder, a template (.jinja), or a Hub name in the local cache")
+      ->required();
+  command.add_option("--chat-template", flags.chat_template, "A file, or the name of one of the model's templates")
+      ->type_name("FILE|NAME");
+  command.add_option("--bos-token", flags.bos_token, "What bos_token is in the template")->type_name("TEXT");
+  command.add_option("--eos-token", flags.eos_token, "What eos_token is in the template")->type_name("TEXT");
+  command.add_option("--now", flags.now, "The time that the template sees, as 2025-03-09T14:05:07; else the clock's")
+      ->type_name("ISO-8601");
+  command.add_flag("--adapt", flags.adapt,
+                   "Bring content and tool calls into the form that the template takes first, as the server does");
+}
+
 /// The command line: commands, their flags, and what to call for each.
 class CommandLine {
  public:
@@ -139,6 +159,9 @@ class CommandLine {
     CLI::App& tokenize = *app_.add_subcommand("tokenize", "JSON lines of text in, token ids out; or the other way");
     add_tokenize_flags(tokenize, tokenize_flags_);
     tokenize.callback([this] { action_ = [this] { return run_tokenize(tokenize_flags_); }; });
+    CLI::App& render = *app_.add_subcommand("render", "JSON lines of conversations in, prompts out");
+    add_render_flags(render, render_flags_);
+    render.callback([this] { action_ = [this] { return run_render(render_flags_); }; });
     app_.add_subcommand("version", "Print the version")->callback([this] {
       action_ = [] {
         std::cout << "krait " << KRAIT_VERSION << "\n";
@@ -156,7 +179,7 @@ class CommandLine {
   int run(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) {
       std::cerr << "krait: unknown command '" << argv[1]
-                << "'. Commands: serve, generate, logits, info, tokenize, version\n";
+                << "'. Commands: serve, generate, logits, info, tokenize, render, version\n";
       return 1;
     }
     try {
@@ -195,6 +218,7 @@ class CommandLine {
   GenerateFlags generate_flags_;
   InfoFlags info_flags_;
   TokenizeFlags tokenize_flags_;
+  RenderFlags render_flags_;
 };
 
 }  // namespace

@@ -44,6 +44,16 @@ struct TokenizeFlags {
   bool stream_decode = false;
 };
 
+/// The flags of `krait render`.
+struct RenderFlags {
+  std::string path;  ///< a folder, a template, or a Hub name
+  std::string chat_template;
+  std::optional<std::string> bos_token;
+  std::optional<std::string> eos_token;
+  std::string now;     ///< ISO 8601; empty: the machine's clock
+  bool adapt = false;  ///< messages as the server would hand them to the template
+};
+
 // Each returns the exit status of the process: 0, or 1 after it has printed what was wrong. StartupError is left to the
 // caller.
 int run_serve(const CommandInput& input);
@@ -51,5 +61,6 @@ int run_generate(const CommandInput& input, const GenerateFlags& flags);
 int run_logits(const CommandInput& input);
 int run_info(const CommandInput& input, const InfoFlags& flags);
 int run_tokenize(const TokenizeFlags& flags);
+int run_render(const RenderFlags& flags);
 
 }  // namespace krait::server

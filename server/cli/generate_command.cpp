@@ -24,7 +24,7 @@ GenerationRequest make_request(const GenerateFlags& flags) {
   GenerationRequest request;
   const std::string prompt = read_prompt(flags);
   if (flags.chat) {
-    ChatInput chat{.messages = nlohmann::json::array()};
+    ChatInput chat{.messages = nlohmann::ordered_json::array()};
     if (flags.system.has_value()) chat.messages.push_back({{"role", "system"}, {"content", *flags.system}});
     chat.messages.push_back({{"role", "user"}, {"content", prompt}});
     request.chat = std::move(chat);

@@ -9,7 +9,7 @@ namespace krait::server {
 namespace {
 
 Result<nlohmann::ordered_json> answer(std::string_view line, const JsonLineHandler& handler) {
-  Result<nlohmann::ordered_json> request = parse_ordered_json_object(line, "the line");
+  Result<nlohmann::ordered_json> request = parse_json_object(line, "the line");
   if (!request.ok()) return request;
   try {
     return handler(*request);

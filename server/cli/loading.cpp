@@ -35,10 +35,9 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const OptionValues& values, cons
 /// An empty renderer when there is no template: chat requests are then refused, completions work.
 ChatRenderer make_renderer(const std::string& folder, const std::string& template_file) {
   auto formatter = std::make_shared<ChatFormatter>(value_or_throw(ChatFormatter::load(folder, template_file)));
+  for (const std::string& problem : formatter->problems()) spdlog::error("chat requests will be refused: {}", problem);
   if (!formatter->has_template()) return {};
-  return [formatter](const nlohmann::json& messages, bool add_generation_prompt, const nlohmann::json& kwargs) {
-    return formatter->format(messages, add_generation_prompt, kwargs);
-  };
+  return [formatter](const ChatInput& chat) { return formatter->format(formatter->adapt(chat)); };
 }
 
 /// A line of the log every few seconds, where nobody watches.

@@ -31,8 +31,7 @@ struct IdsLine {
 };
 
 Result<IdsLine> read_ids_line(const nlohmann::ordered_json& line) {
-  const nlohmann::json object(line);
-  FieldReader reader(object);
+  FieldReader reader(line);
   IdsLine result;
   require(reader, "ids");
   for (const std::int64_t id : reader.integers("ids")) {
@@ -50,8 +49,7 @@ Result<IdsLine> read_ids_line(const nlohmann::ordered_json& line) {
 }  // namespace
 
 Result<nlohmann::ordered_json> answer_tokenize(const nlohmann::ordered_json& line, const Tokenizer& tokenizer) {
-  const nlohmann::json object(line);
-  FieldReader reader(object);
+  FieldReader reader(line);
   require(reader, "text");
   const std::string text = reader.text("text").value_or("");
   const EncodeOptions options{.add_special_tokens = reader.flag("add_special_tokens", true)};

@@ -31,17 +31,17 @@ SamplingOptions to_sampling(const v1::Sampling& from) {
 
 /// The same checks as for HTTP, by the same function.
 Result<ChatInput> to_chat(const v1::Chat& from) {
-  nlohmann::json messages = nlohmann::json::array();
+  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
   for (const v1::ChatMessage& message : from.messages()) {
     messages.push_back({{"role", message.role()}, {"content", message.content()}});
   }
   ChatInput chat;
-  Result<nlohmann::json> normalised = normalise_messages(messages);
+  Result<nlohmann::ordered_json> normalised = normalise_messages(messages);
   if (!normalised.ok()) return std::move(normalised).error();
   chat.messages = std::move(*normalised);
   chat.add_generation_prompt = !from.has_add_generation_prompt() || from.add_generation_prompt();
   if (from.template_kwargs_json().empty()) return chat;
-  Result<nlohmann::json> kwargs = parse_json_object(from.template_kwargs_json());
+  Result<nlohmann::ordered_json> kwargs = parse_json_object(from.template_kwargs_json());
   if (!kwargs.ok()) {
     return Error{.code = ErrorCode::kInvalidArgument,
                  .message = "template_kwargs_json: " + kwargs.error().message,

@@ -151,7 +151,7 @@ asio::awaitable<void> answer_events(Answer& answer) {
 }
 
 Result<OpenAiRequest> parse_body(Endpoint endpoint, const std::string& body) {
-  Result<nlohmann::json> json = parse_json_object(body);
+  Result<nlohmann::ordered_json> json = parse_json_object(body);
   if (!json.ok()) return std::move(json).error();
   return parse_openai_request(endpoint == Endpoint::kChat ? ApiKind::kChat : ApiKind::kCompletions, *json);
 }

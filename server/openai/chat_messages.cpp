@@ -13,7 +13,7 @@ namespace {
 constexpr std::array<std::string_view, 4> kRoles = {"system", "developer", "user", "assistant"};
 
 /// A value of the wrong type at a place such as "messages[1].content".
-Error must_be(const std::string& field, const std::string& expected, const nlohmann::json& found) {
+Error must_be(const std::string& field, const std::string& expected, const nlohmann::ordered_json& found) {
   return Error{.code = ErrorCode::kInvalidArgument,
                .message = field + " must be " + expected + ", found " + describe_value(found),
                .field = field};
@@ -27,10 +27,10 @@ Error not_served(const std::string& field, const std::string& what) {
 }
 
 /// Roles are checked here and not only by the template, whose errors name no place.
-Status check_role(const std::string& at, const nlohmann::json& message) {
+Status check_role(const std::string& at, const nlohmann::ordered_json& message) {
   const auto role = message.find("role");
   if (role == message.end() || !role->is_string()) {
-    return must_be(at + ".role", "a string", role == message.end() ? nlohmann::json() : *role);
+    return must_be(at + ".role", "a string", role == message.end() ? nlohmann::ordered_json() : *role);
   }
   const auto name = role->get<std::string>();
   for (std::string_view known : kRoles) {
@@ -41,20 +41,21 @@ Status check_role(const std::string& at, const nlohmann::json& message) {
 }
 
 /// Only text parts are served; an image is refused, never skipped.
-Result<std::string> part_text(const std::string& at, const nlohmann::json& part) {
+Result<std::string> part_text(const std::string& at, const nlohmann::ordered_json& part) {
   if (part.is_string()) return part.get<std::string>();
   if (!part.is_object()) return must_be(at, "a text part", part);
-  const std::string type = part.value("type", nlohmann::json()).is_string() ? part["type"].get<std::string>() : "";
+  const std::string type =
+      part.value("type", nlohmann::ordered_json()).is_string() ? part["type"].get<std::string>() : "";
   if (type != "text") return not_served(at + ".type", "a content part of type '" + type + "'");
   const auto text = part.find("text");
   if (text == part.end() || !text->is_string()) {
-    return must_be(at + ".text", "a string", text == part.end() ? nlohmann::json() : *text);
+    return must_be(at + ".text", "a string", text == part.end() ? nlohmann::ordered_json() : *text);
   }
   return text->get<std::string>();
 }
 
 /// An assistant may have said nothing; everybody else must have content.
-Result<std::string> content_text(const std::string& at, const nlohmann::json& message) {
+Result<std::string> content_text(const std::string& at, const nlohmann::ordered_json& message) {
   const auto content = message.find("content");
   const bool absent = content == message.end() || content->is_null();
   if (absent && message["role"] == "assistant") return std::string();
@@ -72,7 +73,7 @@ Result<std::string> content_text(const std::string& at, const nlohmann::json& me
 }
 
 /// Other keys ("name") go through: templates may print them.
-Result<nlohmann::json> normalise_message(const std::string& at, const nlohmann::json& message) {
+Result<nlohmann::ordered_json> normalise_message(const std::string& at, const nlohmann::ordered_json& message) {
   if (!message.is_object()) return must_be(at, "an object with role and content", message);
   if (Status status = check_role(at, message); !status.ok()) return status.error();
   for (const char* name : {"tool_calls", "function_call"}) {
@@ -81,7 +82,7 @@ Result<nlohmann::json> normalise_message(const std::string& at, const nlohmann::
   }
   Result<std::string> text = content_text(at + ".content", message);
   if (!text.ok()) return std::move(text).error();
-  nlohmann::json out = message;
+  nlohmann::ordered_json out = message;
   out.erase("tool_calls");
   out.erase("function_call");
   out["content"] = std::move(*text);
@@ -90,11 +91,11 @@ Result<nlohmann::json> normalise_message(const std::string& at, const nlohmann::
 
 }  // namespace
 
-Result<nlohmann::json> normalise_messages(const nlohmann::json& messages) {
+Result<nlohmann::ordered_json> normalise_messages(const nlohmann::ordered_json& messages) {
   if (!messages.is_array() || messages.empty()) return must_be("messages", "a list of at least one message", messages);
-  nlohmann::json out = nlohmann::json::array();
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < messages.size(); ++i) {
-    Result<nlohmann::json> message = normalise_message("messages[" + std::to_string(i) + "]", messages[i]);
+    Result<nlohmann::ordered_json> message = normalise_message("messages[" + std::to_string(i) + "]", messages[i]);
     if (!message.ok()) return message;
     out.push_back(std::move(*message));
   }

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "server/openai/ordered_parse.h"
 #include "server/service/utf8.h"
 
 namespace krait::server {
@@ -34,8 +35,9 @@ std::optional<std::size_t> find_too_deep(std::string_view text) {
   return std::nullopt;
 }
 
-template <typename Json>
-Result<Json> parse_object(std::string_view text, const std::string& what) {
+}  // namespace
+
+Result<nlohmann::ordered_json> parse_json_object(std::string_view text, const std::string& what) {
   if (const auto at = find_invalid_utf8(text)) {
     return bad_text(what + " is not valid UTF-8 at byte " + std::to_string(*at));
   }
@@ -44,7 +46,7 @@ Result<Json> parse_object(std::string_view text, const std::string& what) {
                     std::to_string(*at));
   }
   try {
-    Json value = Json::parse(text);
+    nlohmann::ordered_json value = parse_ordered_json(text);
     if (value.is_object()) return value;
     return bad_text(what + " must be a JSON object, found " + describe_value(value));
   } catch (const nlohmann::json::exception& error) {
@@ -55,21 +57,15 @@ Result<Json> parse_object(std::string_view text, const std::string& what) {
   }
 }
 
-}  // namespace
-
-Result<nlohmann::json> parse_json_object(std::string_view body) {
-  return parse_object<nlohmann::json>(body, "the body");
-}
-
-Result<nlohmann::ordered_json> parse_ordered_json_object(std::string_view text, const std::string& what) {
-  return parse_object<nlohmann::ordered_json>(text, what);
-}
-
 std::string dump_json(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::string describe_value(const nlohmann::json& value) {
+std::string dump_json(const nlohmann::ordered_json& value) {
+  return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::string describe_value(const nlohmann::ordered_json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return value.empty() ? "an empty list" : "a list";
   std::string text = dump_json(value);

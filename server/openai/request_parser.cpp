@@ -46,14 +46,14 @@ constexpr std::array<std::string_view, 24> kRefusedFields = {"functions",
                                                              "web_search_options"};
 
 /// Values that mean "nothing asked for" and so are harmless.
-bool is_empty_value(const nlohmann::json& value) {
+bool is_empty_value(const nlohmann::ordered_json& value) {
   return value == false || value == "" || value == 1.0 || ((value.is_array() || value.is_object()) && value.empty());
 }
 
 /// Names the first such field that asks for something.
 void refuse_unserved(FieldReader& reader) {
   for (std::string_view name : kRefusedFields) {
-    const nlohmann::json* value = reader.find(std::string(name));
+    const nlohmann::ordered_json* value = reader.find(std::string(name));
     if (value == nullptr || is_empty_value(*value)) continue;
     reader.fail(
         unsupported(std::string(name), std::string(name) + " is not served by this version of Krait; leave it out"));
@@ -62,7 +62,7 @@ void refuse_unserved(FieldReader& reader) {
 
 /// Plain text is the one format that needs no grammar.
 void read_response_format(FieldReader& reader) {
-  const nlohmann::json* format = reader.object("response_format");
+  const nlohmann::ordered_json* format = reader.object("response_format");
   if (format == nullptr) return;
   const std::string type =
       format->contains("type") && (*format)["type"].is_string() ? (*format)["type"].get<std::string>() : "";
@@ -73,13 +73,13 @@ void read_response_format(FieldReader& reader) {
 
 /// tool_choice "none" makes tools harmless: they are then dropped, as the API says.
 void read_tools(FieldReader& reader, GenerationRequest& request) {
-  const nlohmann::json* choice = reader.find("tool_choice");
+  const nlohmann::ordered_json* choice = reader.find("tool_choice");
   const bool none = choice != nullptr && *choice == "none";
   if (choice != nullptr && !none && *choice != "auto") {
     reader.fail(unsupported("tool_choice", "tool_choice " + describe_value(*choice) +
                                                " is not served by this version of Krait; valid values: none"));
   }
-  const nlohmann::json* tools = reader.find("tools");
+  const nlohmann::ordered_json* tools = reader.find("tools");
   if (tools == nullptr) return;
   if (!tools->is_array()) return reader.fail("tools", "a list of tools", *tools);
   if (!none) request.tools = *tools;
@@ -87,13 +87,13 @@ void read_tools(FieldReader& reader, GenerationRequest& request) {
 
 /// Keys are ids as text, because JSON has no other keys.
 void read_logit_bias(FieldReader& reader, SamplingOptions& sampling) {
-  const nlohmann::json* biases = reader.object("logit_bias");
+  const nlohmann::ordered_json* biases = reader.object("logit_bias");
   if (biases == nullptr) return;
   for (const auto& [key, value] : biases->items()) {
     std::int64_t id = 0;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
     if (error != std::errc() || end != key.data() + key.size()) {
-      return reader.fail("logit_bias", "an object whose keys are token ids", nlohmann::json(key));
+      return reader.fail("logit_bias", "an object whose keys are token ids", nlohmann::ordered_json(key));
     }
     if (!value.is_number())
       return reader.fail("logit_bias", "an object whose values are numbers between -100 and 100", value);
@@ -131,7 +131,7 @@ void read_sampling(FieldReader& reader, GenerationRequest& request) {
 /// Fields that shape the stream and not the answer.
 void read_stream(FieldReader& reader, OpenAiRequest& request) {
   request.generation.stream = reader.flag("stream", false);
-  const nlohmann::json* options = reader.object("stream_options");
+  const nlohmann::ordered_json* options = reader.object("stream_options");
   if (options == nullptr) return;
   FieldReader nested(*options, "stream_options.");
   request.include_usage = nested.flag("include_usage", false);
@@ -151,12 +151,14 @@ void read_service_fields(FieldReader& reader, GenerationRequest& request) {
 }
 
 /// One number in front decides: a list of ids that goes wrong later is reported as such.
-bool is_id_list(const nlohmann::json& value) { return value.is_array() && !value.empty() && value.front().is_number(); }
+bool is_id_list(const nlohmann::ordered_json& value) {
+  return value.is_array() && !value.empty() && value.front().is_number();
+}
 
 /// Ids outside 32 bits are refused here; ids outside the vocabulary by the service, which knows it.
-std::optional<Prompt> read_ids(FieldReader& reader, const nlohmann::json& list) {
+std::optional<Prompt> read_ids(FieldReader& reader, const nlohmann::ordered_json& list) {
   std::vector<std::int32_t> ids;
-  for (const nlohmann::json& item : list) {
+  for (const nlohmann::ordered_json& item : list) {
     const auto id = as_integer(item);
     if (!id.has_value() || *id < std::numeric_limits<std::int32_t>::min() ||
         *id > std::numeric_limits<std::int32_t>::max()) {
@@ -171,7 +173,7 @@ std::optional<Prompt> read_ids(FieldReader& reader, const nlohmann::json& list) 
 /// Mixed lists of texts and ids are allowed: each item is a prompt of its own.
 void read_prompt(FieldReader& reader, GenerationRequest& request) {
   constexpr const char* kExpected = "a string, a list of token ids, or a list of either";
-  const nlohmann::json* value = reader.find("prompt");
+  const nlohmann::ordered_json* value = reader.find("prompt");
   if (value == nullptr) return reader.fail("prompt", kExpected, nullptr);
   if (value->is_string()) return request.prompts.push_back(value->get<std::string>());
   if (!value->is_array() || value->empty()) return reader.fail("prompt", kExpected, *value);
@@ -179,7 +181,7 @@ void read_prompt(FieldReader& reader, GenerationRequest& request) {
     if (auto prompt = read_ids(reader, *value)) request.prompts.push_back(std::move(*prompt));
     return;
   }
-  for (const nlohmann::json& item : *value) {
+  for (const nlohmann::ordered_json& item : *value) {
     if (item.is_string())
       request.prompts.emplace_back(item.get<std::string>());
     else if (is_id_list(item)) {
@@ -194,13 +196,13 @@ void read_prompt(FieldReader& reader, GenerationRequest& request) {
 void read_chat(FieldReader& reader, OpenAiRequest& request) {
   GenerationRequest& generation = request.generation;
   ChatInput chat;
-  const nlohmann::json* messages = reader.find("messages");
+  const nlohmann::ordered_json* messages = reader.find("messages");
   if (messages == nullptr) return reader.fail("messages", "a list of messages", nullptr);
-  Result<nlohmann::json> normalised = normalise_messages(*messages);
+  Result<nlohmann::ordered_json> normalised = normalise_messages(*messages);
   if (!normalised.ok()) return reader.fail(normalised.error());
   chat.messages = std::move(*normalised);
   chat.add_generation_prompt = reader.flag("add_generation_prompt", true);
-  if (const nlohmann::json* kwargs = reader.object("chat_template_kwargs")) chat.kwargs = *kwargs;
+  if (const nlohmann::ordered_json* kwargs = reader.object("chat_template_kwargs")) chat.kwargs = *kwargs;
   generation.chat = std::move(chat);
 
   if (const auto limit = reader.integer("max_completion_tokens")) generation.sampling.max_tokens = limit;
@@ -230,7 +232,7 @@ void read_completions(FieldReader& reader, OpenAiRequest& request) {
 
 }  // namespace
 
-Result<OpenAiRequest> parse_openai_request(ApiKind kind, const nlohmann::json& body) {
+Result<OpenAiRequest> parse_openai_request(ApiKind kind, const nlohmann::ordered_json& body) {
   OpenAiRequest request;
   request.kind = kind;
   FieldReader reader(body);

@@ -23,6 +23,6 @@ struct OpenAiRequest {
 
 /// Reads the body of POST /v1/completions or /v1/chat/completions. Wrong types are errors that name the field; ranges
 /// are left to the service; a field that would have constrained the output and is not served is kUnsupported.
-Result<OpenAiRequest> parse_openai_request(ApiKind kind, const nlohmann::json& body);
+Result<OpenAiRequest> parse_openai_request(ApiKind kind, const nlohmann::ordered_json& body);
 
 }  // namespace krait::server

@@ -9,17 +9,12 @@
 #include <variant>
 #include <vector>
 
+#include "server/chat/chat_input.h"
+
 namespace krait::server {
 
 /// One prompt: text (encoded with the tokenizer's special tokens), or ids as they are.
 using Prompt = std::variant<std::string, std::vector<std::int32_t>>;
-
-/// A conversation for the model's chat template.
-struct ChatInput {
-  nlohmann::json messages;  ///< an array of {"role", "content", …}; content is a string
-  bool add_generation_prompt = true;
-  nlohmann::json kwargs = nlohmann::json::object();  ///< chat_template_kwargs
-};
 
 /// Sampling as callers state it; unset means the default. Types are checked at the edges, ranges in `validation.h`.
 struct SamplingOptions {
@@ -64,9 +59,9 @@ struct GenerationRequest {
   std::string cache_salt;
   std::string session;
   std::string adapter;
-  nlohmann::json constraint;     ///< null: none
-  std::string constraint_field;  ///< the field that the constraint came from, for the message
-  nlohmann::json tools;          ///< null or empty: none
+  nlohmann::ordered_json constraint;  ///< null: none
+  std::string constraint_field;       ///< the field that the constraint came from, for the message
+  nlohmann::ordered_json tools;       ///< null or empty: none
 };
 
 }  // namespace krait::server

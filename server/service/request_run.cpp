@@ -58,8 +58,7 @@ Result<std::vector<std::int32_t>> RequestRun::encode_chat() const {
         .message = "the model " + model_.name + " has no chat template; use /v1/completions or --chat-template",
         .field = "messages"};
   }
-  const ChatInput& chat = *request_.chat;
-  Result<std::string> text = model_.render_chat(chat.messages, chat.add_generation_prompt, chat.kwargs);
+  Result<std::string> text = model_.render_chat(*request_.chat);
   if (!text.ok()) return std::move(text).error();
   return model_.tokenizer->encode(*text, EncodeOptions{.add_special_tokens = false});
 }

@@ -3,20 +3,20 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "engine/engine.h"
 #include "kernels/result.h"
 #include "models/tokenizer/tokenizer.h"
+#include "server/chat/chat_input.h"
 #include "server/service/sampling_defaults.h"
 #include "server/service/validation.h"
 
 namespace krait::server {
 
-/// Messages, add_generation_prompt and chat_template_kwargs to the text of a prompt.
-using ChatRenderer = std::function<Result<std::string>(const nlohmann::json&, bool, const nlohmann::json&)>;
+/// A conversation to the text of a prompt.
+using ChatRenderer = std::function<Result<std::string>(const ChatInput&)>;
 
 /// One name that requests may ask for, and what answers them. The engine outlives the service.
 struct ServedModel {

@@ -160,9 +160,9 @@ ServedModel fake_model(FakeEngine& engine) {
   model.name = "fake";
   model.engine = &engine;
   model.tokenizer = std::make_shared<ByteTokenizer>();
-  model.render_chat = [](const nlohmann::json& messages, bool, const nlohmann::json&) -> Result<std::string> {
+  model.render_chat = [](const ChatInput& chat) -> Result<std::string> {
     std::string text;
-    for (const auto& message : messages) text += message["content"].get<std::string>();
+    for (const auto& message : chat.messages) text += message["content"].get<std::string>();
     if (text == "raise")
       return Error{.code = ErrorCode::kInvalidArgument, .message = "the template says no", .field = "messages"};
     return text;

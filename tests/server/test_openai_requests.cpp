@@ -7,7 +7,7 @@ namespace krait::server {
 namespace {
 
 Result<OpenAiRequest> parse(ApiKind kind, const std::string& text) {
-  const Result<nlohmann::json> body = parse_json_object(text);
+  const Result<nlohmann::ordered_json> body = parse_json_object(text);
   if (!body.ok()) return body.error();
   return parse_openai_request(kind, *body);
 }
@@ -159,7 +159,7 @@ TEST_CASE("Chat: contents become strings, limits and logprobs have their chat na
       "chat_template_kwargs": {"k": 1}, "add_generation_prompt": false})");
   REQUIRE(request.ok());
   const ChatInput& chat_input = *request->generation.chat;
-  CHECK(chat_input.messages[1] == nlohmann::json::parse(R"({"role": "user", "content": "a\nb", "name": "n"})"));
+  CHECK(chat_input.messages[1] == nlohmann::ordered_json::parse(R"({"role": "user", "content": "a\nb", "name": "n"})"));
   CHECK(chat_input.messages[2]["content"] == "");
   CHECK(chat_input.kwargs["k"] == 1);
   CHECK_FALSE(chat_input.add_generation_prompt);

@@ -68,7 +68,7 @@ TEST_CASE_METHOD(ServiceFixture, "Token ids are taken as they are") {
 
 TEST_CASE_METHOD(ServiceFixture, "A chat goes through the template and may use the whole context") {
   GenerationRequest request;
-  request.chat = ChatInput{.messages = nlohmann::json::parse(R"([{"role": "user", "content": "hello$"}])")};
+  request.chat = ChatInput{.messages = nlohmann::ordered_json::parse(R"([{"role": "user", "content": "hello$"}])")};
   const Answer answer = ask(std::move(request));
   CHECK(answer.texts.at(0) == "hello");
   CHECK(answer.finished.at(0).reason == FinishReason::kStop);
@@ -78,7 +78,7 @@ TEST_CASE_METHOD(ServiceFixture, "A chat goes through the template and may use t
 
 TEST_CASE_METHOD(ServiceFixture, "An error of the template is the request's") {
   GenerationRequest request;
-  request.chat = ChatInput{.messages = nlohmann::json::parse(R"([{"role": "user", "content": "raise"}])")};
+  request.chat = ChatInput{.messages = nlohmann::ordered_json::parse(R"([{"role": "user", "content": "raise"}])")};
   const Answer answer = ask(std::move(request));
   REQUIRE(answer.error.has_value());
   CHECK(answer.error->message == "the template says no");
@@ -246,7 +246,7 @@ TEST_CASE_METHOD(ServiceFixture, "Without a tokenizer stop strings and chats are
   CHECK(ask(request).error->field == "stop");
   request.stop.clear();
   request.prompts.clear();
-  request.chat = ChatInput{.messages = nlohmann::json::parse(R"([{"role": "user", "content": "a"}])")};
+  request.chat = ChatInput{.messages = nlohmann::ordered_json::parse(R"([{"role": "user", "content": "a"}])")};
   CHECK(ask(request).error->field == "messages");
 }
 

@@ -1,4 +1,4 @@
-// JSON to values. Both of nlohmann's object types come in: one keeps the client's order of keys, the other sorts them.
+// JSON to values, with the keys of objects in their order.
 #include "server/chat/jinja/from_json.h"
 
 #include <cstdint>
@@ -16,17 +16,16 @@ std::string checked(const std::string& text) {
   return text;
 }
 
-template <typename Json>
-Value convert(const Json& json, int depth) {
+Value convert(const nlohmann::ordered_json& json, int depth) {
   if (depth > kLimits.max_value_depth) throw TemplateError(Failure::kLimit, "the values are nested too deeply");
   if (json.is_null()) return None{};
-  if (json.is_boolean()) return json.template get<bool>();
-  if (json.is_string()) return checked(json.template get_ref<const std::string&>());
-  if (json.is_number_float()) return json.template get<double>();
-  if (json.is_number_unsigned() && json.template get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
-    return Value::large_integer(json.template get<std::uint64_t>());
+  if (json.is_boolean()) return json.get<bool>();
+  if (json.is_string()) return checked(json.get_ref<const std::string&>());
+  if (json.is_number_float()) return json.get<double>();
+  if (json.is_number_unsigned() && json.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
+    return Value::large_integer(json.get<std::uint64_t>());
   }
-  if (json.is_number()) return json.template get<std::int64_t>();
+  if (json.is_number()) return json.get<std::int64_t>();
   if (json.is_array()) {
     std::vector<Value> items;
     items.reserve(json.size());
@@ -41,7 +40,6 @@ Value convert(const Json& json, int depth) {
 
 }  // namespace
 
-Value from_json(const nlohmann::json& json) { return convert(json, 0); }
 Value from_json(const nlohmann::ordered_json& json) { return convert(json, 0); }
 
 }  // namespace krait::server::jinja

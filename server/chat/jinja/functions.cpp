@@ -5,6 +5,7 @@
 #include "server/chat/jinja/error.h"
 #include "server/chat/jinja/namespace_object.h"
 #include "server/chat/jinja/render_context.h"
+#include "server/chat/jinja/wall_clock.h"
 
 namespace krait::server::jinja {
 namespace {
@@ -87,12 +88,10 @@ Value strftime_now(RenderContext& context, const CallArguments& arguments) {
   parameters.required(0);
   const std::string format = parameters.text(0, "");
   if (format.empty()) return "";
-  if (format.size() > 256 || format.find("%f") != std::string::npos) render_error("this date format is not supported");
-  const std::time_t now = context.now();
-  std::tm local{};
-  localtime_r(&now, &local);
-  char text[2048];
-  return std::string(text, std::strftime(text, sizeof text, format.c_str(), &local));
+  context.charge_text(format.size());
+  std::string text = format_time(format, context.now());
+  context.charge_text(text.size());
+  return text;
 }
 
 }  // namespace

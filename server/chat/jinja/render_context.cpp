@@ -9,11 +9,21 @@
 
 namespace krait::server::jinja {
 
-RenderContext::RenderContext(Value globals, std::time_t now)
+RenderContext::RenderContext(Value globals, const RenderOptions& options)
     : globals_(std::move(globals)),
-      now_(now),
+      options_(options),
       scopes_(1),
-      deadline_(std::chrono::steady_clock::now() + std::chrono::seconds(kLimits.max_seconds)) {}
+      deadline_(std::chrono::steady_clock::now() + options.limits.max_time) {}
+
+WallClock RenderContext::now() const {
+  if (options_.now) return *options_.now;
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count();
+  const auto seconds = static_cast<std::time_t>(microseconds / 1'000'000);
+  WallClock clock{.microsecond = static_cast<int>(microseconds % 1'000'000)};
+  localtime_r(&seconds, &clock.time);
+  return clock;
+}
 
 Value RenderContext::lookup(const std::string& name) const {
   for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
@@ -39,26 +49,28 @@ void RenderContext::assign(const std::string& name, Value value) {
 void RenderContext::write(std::string_view text) {
   charge_text(text.size());
   std::string& output = outputs_.back();
-  if (output.size() + text.size() > kLimits.max_text) throw TemplateError(Failure::kLimit, "the text gets too long");
+  if (output.size() + text.size() > options_.limits.max_text)
+    throw TemplateError(Failure::kLimit, "the text gets too long");
   output.append(text);
 }
 
 void RenderContext::charge(std::size_t bytes) {
-  if (bytes > kLimits.max_allocated - allocated_) {
+  if (bytes > options_.limits.max_allocated - allocated_) {
     throw TemplateError(Failure::kLimit, "the template uses too much memory");
   }
   allocated_ += bytes;
 }
 
 void RenderContext::charge_text(std::size_t bytes) {
-  if (bytes > kLimits.max_text) throw TemplateError(Failure::kLimit, "a string gets too long");
+  if (bytes > options_.limits.max_text) throw TemplateError(Failure::kLimit, "a string gets too long");
   charge(bytes);
 }
 
 void RenderContext::check_steps() {
   ++steps_;
   const bool late = steps_ % 64 == 0 && std::chrono::steady_clock::now() > deadline_;
-  if (late || steps_ > kLimits.max_steps) throw TemplateError(Failure::kLimit, "the template takes too many steps");
+  if (late || steps_ > options_.limits.max_steps)
+    throw TemplateError(Failure::kLimit, "the template takes too many steps");
 }
 
 Step::Step(RenderContext& context, int line) : context_(context) {

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <chrono>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "server/chat/chat_template.h"
 #include "server/chat/jinja/value.h"
 
 namespace krait::server::jinja {
@@ -15,9 +15,10 @@ namespace krait::server::jinja {
 class RenderContext {
  public:
   /// `globals` (a dict) are the variables that the caller passes, seen where no scope has the name.
-  RenderContext(Value globals, std::time_t now);
+  RenderContext(Value globals, const RenderOptions& options);
 
-  [[nodiscard]] std::time_t now() const { return now_; }
+  /// The time that the template sees.
+  [[nodiscard]] WallClock now() const;
   [[nodiscard]] int line() const { return line_; }
 
   /// A variable, or undefined.
@@ -53,7 +54,7 @@ class RenderContext {
   using Variables = std::vector<std::pair<std::string, Value>>;
 
   Value globals_;
-  std::time_t now_;
+  RenderOptions options_;
   std::vector<Variables> scopes_;
   std::vector<std::unique_ptr<Object>> objects_;
   std::vector<std::string> outputs_ =
