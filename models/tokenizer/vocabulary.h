@@ -32,13 +32,19 @@ class Vocabulary {
   [[nodiscard]] std::string_view spelling(const Entry& entry) const {
     return std::string_view(text_).substr(entry.begin, entry.length);
   }
+  /// Of the hash table: an entry, and enough of its hash to pass over most others without looking at their spelling.
+  struct Slot {
+    std::uint32_t entry = 0;  ///< index into entries_ plus one, 0 for a free slot
+    std::uint32_t hash = 0;
+  };
+
   /// The slot that holds the token or, if it is new, the free one where it belongs.
-  [[nodiscard]] std::size_t slot_of(std::string_view token) const;
+  [[nodiscard]] std::size_t slot_of(std::string_view token, std::uint32_t hash) const;
   void grow();
 
   std::string text_;
   std::vector<Entry> entries_;
-  std::vector<std::uint32_t> slots_;  ///< open addressing; index into entries_ plus one, 0 for free
+  std::vector<Slot> slots_;           ///< open addressing, at most half full
   std::vector<std::uint32_t> by_id_;  ///< index into entries_ plus one, 0 for no token
 };
 
