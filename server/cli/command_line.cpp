@@ -109,7 +109,7 @@ constexpr const char* kTokenizeHelp =
     "  {\"text\": \"...\", \"add_special_tokens\": true}  ->  {\"ids\": [...], \"tokens\": [...]}\n"
     "  --decode:         {\"ids\": [...], \"skip_special_tokens\": true}  ->  {\"text\": \"...\"}\n"
     "  --stream-decode:  {\"ids\": [...], \"skip_special_tokens\": true}  ->  {\"pieces\": [...]}\n"
-    "The two flags may be left out; they are true then.";
+    "add_special_tokens and skip_special_tokens may be left out; they are true then.";
 
 /// It needs no model, only a tokenizer, so it takes none of the options of models.
 void add_tokenize_flags(CLI::App& command, TokenizeFlags& flags) {
