@@ -29,6 +29,8 @@ class ReasoningFormat {
   [[nodiscard]] virtual std::vector<std::string> special_markers() const { return {}; }
   /// Looks at the end of a rendered prompt (of text that is to be continued: of what stands before that).
   [[nodiscard]] virtual PromptThinking prompt_thinking(std::string_view prompt) const = 0;
+  /// One stage reads reasoning and calls of this format, see HarmonyStage.
+  [[nodiscard]] virtual bool is_harmony() const { return false; }
   /// A parser of one choice, whose `content` is the answer without its reasoning, tool calls still in it.
   [[nodiscard]] virtual std::unique_ptr<OutputStage> make_parser(PromptThinking prompt) const = 0;
   /// Puts reasoning before a structural tag's format for the answer: the whole is constrained only after the reasoning.

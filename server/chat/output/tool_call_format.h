@@ -23,6 +23,8 @@ class ToolCallFormat {
   /// Texts that this format needs to see and that are special tokens in some vocabularies. Decode with
   /// skip_special_tokens, except for special tokens with these texts; empty: none.
   [[nodiscard]] virtual std::vector<std::string> special_markers() const { return {}; }
+  /// One stage reads reasoning and calls of this format, see HarmonyStage.
+  [[nodiscard]] virtual bool is_harmony() const { return false; }
   /// A parser of one choice. `tools` is borrowed for the call only.
   [[nodiscard]] virtual std::unique_ptr<OutputStage> make_parser(const std::vector<ToolDefinition>& tools) const = 0;
   /// The `format` of an XGrammar structural tag whose texts are answers with valid calls: with kAuto any text in which
