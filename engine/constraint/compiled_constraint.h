@@ -23,7 +23,7 @@ class ConstraintMatcher {
   /// took more than the limits allow.
   [[nodiscard]] virtual Status fill_mask(std::span<std::uint32_t> mask) = 0;
 
-  /// Whether the answer so far is a whole one.
+  /// Whether the answer so far is a whole one, with or without an end token.
   [[nodiscard]] virtual bool complete() const = 0;
 };
 

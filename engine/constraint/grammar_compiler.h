@@ -15,15 +15,17 @@ namespace krait {
 /// What a constraint may cost before it is refused. See engine/constraint/README.md for what each of them stops.
 struct ConstraintLimits {
   std::size_t text_bytes = 256 * 1024;
-  int nesting = 128;       ///< brackets in brackets
-  int repetitions = 4096;  ///< the largest bound of a repetition, and the largest product of nested ones
-  std::size_t grammar_expressions = 200'000;         ///< of the grammar that the text becomes
+  int nesting = 256;                                 ///< brackets in brackets
   std::size_t compile_bytes = std::size_t{1} << 30;  ///< memory that one compilation may hold
-  std::chrono::milliseconds compile_time{10'000};    ///< of one compilation
-  std::chrono::milliseconds step_time{2'000};        ///< of one token: its acceptance and the next mask
+  std::chrono::milliseconds compile_time{10'000};    ///< of the processor, for one compilation
+  std::size_t step_bytes = std::size_t{256} << 20;   ///< memory that one matcher may gain in one call
+  /// Of the processor, for each call of a matcher; and what all its calls together may take above that. One request
+  /// that is slow at every token would slow down all that run beside it.
+  std::chrono::milliseconds step_time{10};
+  std::chrono::milliseconds slow_time{2'000};
   std::size_t cache_bytes = std::size_t{256} << 20;  ///< compiled constraints that are kept
   int threads = 2;                                   ///< compilations that run at once
-  int max_waiting = 64;                              ///< compilations that wait for a thread
+  std::size_t max_waiting = 64;                      ///< compilations that wait for a thread
 };
 
 /// Makes constraints ready for one model's vocabulary, on threads of its own. One a model; thread-safe.
@@ -54,7 +56,7 @@ class GrammarCompiler {
 
  private:
   class Work;
-  std::shared_ptr<Work> work_;
+  std::unique_ptr<Work> work_;
 };
 
 }  // namespace krait

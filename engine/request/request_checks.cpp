@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/cache/cache_pools.h"
+#include "engine/constraint/compiled_constraint.h"
 
 namespace krait {
 
@@ -49,6 +50,16 @@ Status check_length(const EngineRequest& request, const EngineConfig& config) {
                  "max_tokens");
 }
 
+Status check_constraint(const EngineRequest& request, const EngineConfig& config) {
+  if (request.constraint == nullptr || config.vocab_size <= 0) return ok_status();
+  const int size = request.constraint->vocab_size();
+  if (size == config.vocab_size) return ok_status();
+  return Error{.code = ErrorCode::kInternal,
+               .message = "the constraint was compiled for a vocabulary of " + std::to_string(size) +
+                          " tokens, but the model has " + std::to_string(config.vocab_size),
+               .field = "constraint"};
+}
+
 /// The last token of an answer is never computed, so it needs no memory.
 Status check_memory(const EngineRequest& request, const CachePools& pools) {
   const auto prompt = static_cast<std::int64_t>(request.prompt.size());
@@ -66,6 +77,7 @@ Status check_memory(const EngineRequest& request, const CachePools& pools) {
 
 Status check_request(const EngineRequest& request, const EngineConfig& config, const CachePools& pools) {
   Status status = check_tokens(request, config);
+  if (status.ok()) status = check_constraint(request, config);
   if (status.ok()) status = check_length(request, config);
   if (status.ok()) status = check_memory(request, pools);
   return status;

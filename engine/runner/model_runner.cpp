@@ -1,9 +1,11 @@
 #include "engine/runner/model_runner.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "engine/cache/cache_pools.h"
+#include "engine/constraint/mask_session.h"
 #include "engine/runner/cache_binding.h"
 #include "kernels/platform.h"
 #include "kernels/result.h"
@@ -17,6 +19,18 @@ constexpr std::size_t kLogitsRows = 64;
 std::vector<float> copy_row(const TensorView& logits, std::int64_t row) {
   const float* begin = logits.row<float>(row);
   return {begin, begin + logits.columns()};
+}
+
+/// Gives the row the mask of its request's constraint, as late as can be: it was computed while the model ran. The
+/// error is why the request cannot go on.
+std::optional<Error> constrain(MaskSession* mask, SampleRow& row) {
+  if (mask == nullptr) return std::nullopt;
+  TokenMask allowed = mask->wait();
+  if (allowed.error) return std::move(allowed.error);
+  row.allowed_bitmask = allowed.bits;
+  // Where the constraint leaves nothing but end tokens, min_tokens cannot be had.
+  if (!row.banned_tokens.empty() && !allows_other_than(allowed.bits, row.banned_tokens)) row.banned_tokens = {};
+  return std::nullopt;
 }
 
 /// Index of the last token of request `r` in the packed batch.
@@ -140,6 +154,10 @@ void ModelRunner::sample(ForwardContext& context, const StepPlan& plan, const Te
   const TensorView logits = workspace_.matrix(count, model_.config().vocab_size);
   model_.compute_logits(context, gathered, logits);
   if (logits_hook_) logits_hook_(plan, logits);
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    const std::size_t r = owners[i];
+    result.outputs[r].error = constrain(plan.requests[r].mask, parameters[i]);
+  }
   std::vector<SampledToken> sampled(rows.size());
   context.ops.sample({.logits = logits, .rows = parameters, .out = sampled});
   for (std::size_t i = 0; i < owners.size(); ++i) result.outputs[owners[i]].tokens.push_back(std::move(sampled[i]));

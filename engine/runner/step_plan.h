@@ -12,6 +12,8 @@
 
 namespace krait {
 
+class MaskSession;
+
 /// Tokens of a prompt to score: targets[i] by the logits of row `first_row + i` of the piece.
 struct StepScores {
   int first_row = 0;
@@ -36,6 +38,9 @@ struct StepRequest {
   std::optional<SampleRow> sample;
   PromptLogits logits = PromptLogits::kNone;  ///< kAll: of every token of this piece; kLast: of its last one
   StepScores scores{};
+  /// With `sample`, of a constrained request: which tokens may be sampled, being computed meanwhile. The scheduler's;
+  /// valid until `wait` has returned.
+  MaskSession* mask = nullptr;
 };
 
 struct StepPlan {

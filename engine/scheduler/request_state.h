@@ -2,9 +2,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "engine/constraint/mask_session.h"
 #include "engine/request/engine_request.h"
 #include "engine/request/token_stream.h"
 #include "engine/scheduler/logits_rows.h"
@@ -28,6 +30,7 @@ struct RequestState {
   RequestCache cache;
   LogitsRows logits;
   PromptScores scores;
+  std::unique_ptr<MaskSession> mask;  ///< of a constrained request
   RequestStats stats;
   std::uint64_t last_step = 0;  ///< the last step that it was part of
   bool in_flight = false;

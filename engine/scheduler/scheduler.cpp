@@ -1,6 +1,7 @@
 #include "engine/scheduler/scheduler.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,7 +11,15 @@
 
 namespace krait {
 
-Scheduler::Scheduler(SchedulerConfig config, CachePools& pools) : config_(config), pools_(pools) {}
+namespace {
+
+/// Masks are computed while the model runs on all cores: a few threads are enough, more would only be in its way.
+constexpr int kMaskThreads = 2;
+
+}  // namespace
+
+Scheduler::Scheduler(SchedulerConfig config, CachePools& pools)
+    : config_(config), pools_(pools), mask_threads_(std::make_shared<MaskThreads>(kMaskThreads)) {}
 
 Scheduler::~Scheduler() {
   for (auto& [key, request] : requests_) request->cache.release(pools_);
@@ -19,6 +28,9 @@ Scheduler::~Scheduler() {
 void Scheduler::add(std::uint64_t key, EngineRequest request, TimePoint arrival) {
   auto state = std::make_unique<RequestState>(key, std::move(request), arrival);
   if (state->num_prompt() == 0) KRAIT_BUG("a request without a prompt reached the scheduler");
+  if (state->request.constraint != nullptr) {
+    state->mask = std::make_unique<MaskSession>(state->request.constraint, mask_threads_);
+  }
   queues_.waiting.insert(state.get());
   if (!requests_.emplace(key, std::move(state)).second) KRAIT_BUG("two requests with one key");
 }

@@ -83,6 +83,7 @@ class Scheduler {
   RequestQueues queues_;
   std::vector<Piece> in_flight_;
   std::vector<RequestEvent> events_;
+  std::shared_ptr<MaskThreads> mask_threads_;
   EngineStats counters_;  ///< counters only; gauges are read off when asked for
 };
 

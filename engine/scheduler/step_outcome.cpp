@@ -22,8 +22,10 @@ Error no_finite_logits(const RequestState& request) {
 }
 
 /// Whether `token`, the last one of the history, ends the request. Before min_tokens a stop token is banned from
-/// sampling.
+/// sampling. An end token that a constraint allowed ends it always: nothing can follow a complete answer, whatever
+/// min_tokens and ignore_eos say.
 bool is_stop(const RequestState& request, std::int32_t token) {
+  if (request.mask != nullptr && request.mask->is_end_token(token)) return true;
   const SamplingParams& sampling = request.request.sampling;
   if (request.num_generated() <= sampling.min_tokens) return false;
   return std::find(sampling.stop_token_ids.begin(), sampling.stop_token_ids.end(), token) !=
@@ -103,6 +105,9 @@ void Scheduler::append_tokens(RequestState& request, std::vector<SampledToken> t
     if (request.num_generated() >= request.request.sampling.max_tokens) {
       return finish(request, FinishReason::kLength, std::move(event));
     }
+  }
+  if (request.mask != nullptr) {
+    for (const SampledToken& sampled : event.tokens) request.mask->accept(sampled.token);
   }
   emit(request, std::move(event));
 }

@@ -20,8 +20,12 @@ StepRequest make_step_request(const Piece& piece) {
       .pages = request.cache.pages(),
       .sample = std::nullopt,
       .logits = request.logits.wanted(request.num_computed, request.num_computed + piece.tokens),
-      .scores = request.scores.wanted(request.num_computed, request.num_computed + piece.tokens, request.history)};
-  if (samples_after(piece)) step.sample = request.sample_row();
+      .scores = request.scores.wanted(request.num_computed, request.num_computed + piece.tokens, request.history),
+      .mask = nullptr};
+  if (samples_after(piece)) {
+    step.sample = request.sample_row();
+    step.mask = request.mask.get();
+  }
   return step;
 }
 

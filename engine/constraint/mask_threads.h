@@ -1,0 +1,36 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <list>
+#include <mutex>
+
+#include "engine/constraint/deep_stack_thread.h"
+
+namespace krait {
+
+/// A few threads that compute masks while the model runs. They start with the first job.
+class MaskThreads {
+ public:
+  explicit MaskThreads(int threads) : most_(threads) {}
+  /// Runs what is queued, then joins.
+  ~MaskThreads();
+  MaskThreads(const MaskThreads&) = delete;
+  MaskThreads& operator=(const MaskThreads&) = delete;
+
+  /// Jobs must not throw. Runs the job itself where the system gives no thread.
+  void post(std::function<void()> job);
+
+ private:
+  void run();
+
+  const int most_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<std::function<void()>> jobs_;
+  bool stop_ = false;
+  std::list<DeepStackThread> threads_;
+};
+
+}  // namespace krait
