@@ -129,8 +129,8 @@ std::string HfTokenizer::decode(std::span<const std::int32_t> ids, bool skip_spe
   return text;
 }
 
-std::unique_ptr<TokenStream> HfTokenizer::stream(bool skip_special_tokens) const {
-  class Stream : public TokenStream {
+std::unique_ptr<DecodeStream> HfTokenizer::stream(bool skip_special_tokens) const {
+  class Stream : public DecodeStream {
    public:
     Stream(const HfTokenizer& tokenizer, bool skip_special_tokens)
         : tokenizer_(tokenizer),

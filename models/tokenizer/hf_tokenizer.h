@@ -31,7 +31,7 @@ class HfTokenizer : public Tokenizer {
   /// Two texts at once, with the number of the text for each token.
   [[nodiscard]] Result<Encoding> encode_pair(std::string_view first, std::string_view second,
                                              EncodeOptions options) const;
-  [[nodiscard]] std::unique_ptr<TokenStream> stream(bool skip_special_tokens) const override;
+  [[nodiscard]] std::unique_ptr<DecodeStream> stream(bool skip_special_tokens) const override;
   [[nodiscard]] std::vector<std::string> notes() const override { return parts_.notes; }
   [[nodiscard]] std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const override;
   [[nodiscard]] std::string token_bytes(std::int32_t id, bool skip_special_tokens) const override;

@@ -5,7 +5,7 @@ namespace krait {
 namespace {
 
 /// For tokenizers whose tokens are bytes, whatever stands around them.
-class ByteStream : public TokenStream {
+class ByteStream : public DecodeStream {
  public:
   ByteStream(const Tokenizer& tokenizer, bool skip_special_tokens)
       : tokenizer_(tokenizer), skip_special_tokens_(skip_special_tokens) {}
@@ -30,7 +30,7 @@ class ByteStream : public TokenStream {
 
 }  // namespace
 
-std::unique_ptr<TokenStream> Tokenizer::stream(bool skip_special_tokens) const {
+std::unique_ptr<DecodeStream> Tokenizer::stream(bool skip_special_tokens) const {
   return std::make_unique<ByteStream>(*this, skip_special_tokens);
 }
 

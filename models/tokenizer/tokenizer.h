@@ -18,9 +18,9 @@ struct EncodeOptions {
 };
 
 /// An answer's tokens on their way to text.
-class TokenStream {
+class DecodeStream {
  public:
-  virtual ~TokenStream() = default;
+  virtual ~DecodeStream() = default;
   /// The text that became certain with this token; may be empty.
   virtual std::string push(std::int32_t id) = 0;
   /// What is left at the end; the stream is done.
@@ -36,7 +36,7 @@ class Tokenizer {
   [[nodiscard]] virtual Result<std::vector<std::int32_t>> encode(std::string_view text,
                                                                  EncodeOptions options) const = 0;
   /// A stream over this tokenizer, which must outlive it. This default joins the tokens' bytes.
-  [[nodiscard]] virtual std::unique_ptr<TokenStream> stream(bool skip_special_tokens) const;
+  [[nodiscard]] virtual std::unique_ptr<DecodeStream> stream(bool skip_special_tokens) const;
   /// What the file asks for and this reader ignores, one sentence each, for the log.
   [[nodiscard]] virtual std::vector<std::string> notes() const { return {}; }
   /// Bytes that are not valid UTF-8 become U+FFFD; ids outside the vocabulary give nothing.
@@ -71,7 +71,7 @@ class IncrementalDetokenizer {
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
   bool skip_special_tokens_;
-  std::unique_ptr<TokenStream> stream_;
+  std::unique_ptr<DecodeStream> stream_;
 };
 
 }  // namespace krait
