@@ -9,7 +9,8 @@ namespace {
 constexpr int kMaxSchemaDepth = 32;
 
 struct Types {
-  bool string = false;
+  bool string = false;  ///< any string
+  bool choice = false;  ///< certain strings
   bool other = false;
   bool unknown = false;
 };
@@ -42,20 +43,20 @@ void collect(const nlohmann::ordered_json& root, const nlohmann::ordered_json& s
     types.unknown = true;
     return;
   }
+  if (const auto constant = schema.find("const"); constant != schema.end()) {
+    (constant->is_string() ? types.choice : types.other) = true;
+    return;
+  }
+  if (const auto values = schema.find("enum"); values != schema.end() && values->is_array()) {
+    for (const auto& value : *values) (value.is_string() ? types.choice : types.other) = true;
+    return;
+  }
   if (const auto type = schema.find("type"); type != schema.end()) {
     if (type->is_array()) {
       for (const auto& one : *type) add_type(one, types);
     } else {
       add_type(*type, types);
     }
-    return;
-  }
-  if (const auto constant = schema.find("const"); constant != schema.end()) {
-    (constant->is_string() ? types.string : types.other) = true;
-    return;
-  }
-  if (const auto values = schema.find("enum"); values != schema.end() && values->is_array()) {
-    for (const auto& value : *values) (value.is_string() ? types.string : types.other) = true;
     return;
   }
   for (const char* key : {"anyOf", "oneOf", "allOf"}) {
@@ -81,8 +82,10 @@ ArgumentKind kind_of(const nlohmann::ordered_json& root, const nlohmann::ordered
   Types types;
   int steps = 1000;
   collect(root, schema, 0, steps, types);
-  if (types.unknown || (types.string && types.other)) return ArgumentKind::kAny;
+  const bool some_string = types.string || types.choice;
+  if (types.unknown || (some_string && types.other)) return ArgumentKind::kAny;
   if (types.string) return ArgumentKind::kString;
+  if (types.choice) return ArgumentKind::kChoice;
   return types.other ? ArgumentKind::kOther : ArgumentKind::kAny;
 }
 
@@ -110,6 +113,7 @@ std::string argument_json(std::string_view text, ArgumentKind kind) {
   std::string_view inner = text;
   while (!inner.empty() && is_blank(inner.front())) inner.remove_prefix(1);
   while (!inner.empty() && is_blank(inner.back())) inner.remove_suffix(1);
+  if (kind == ArgumentKind::kChoice) return json_quoted(std::string(inner));
   if (inner == "True" || inner == "False") return inner == "True" ? "true" : "false";
   if (inner == "None") return "null";
   // The scan bounds the depth before the parser, which recurses in none of its checks, sees it.

@@ -13,6 +13,7 @@ namespace krait::server {
 /// What a parameter may be, for formats that write strings without quotes.
 enum class ArgumentKind {
   kString,  ///< nothing but a string: the text is the value
+  kChoice,  ///< one of certain strings: white space around it is not of it
   kOther,   ///< never a string
   kAny,     ///< may be a string, or nothing is known of it: text that is JSON of another type is that, else a string
 };

@@ -5,7 +5,9 @@ namespace krait::server::structural_tag {
 Json const_string(const std::string& text) { return {{"type", "const_string"}, {"value", text}}; }
 
 Json json_schema(const Json& schema, const std::string& style) {
-  Json format = {{"type", "json_schema"}, {"json_schema", schema}};
+  // Constrained models may fall into white space without end. Values as elements stand on lines of their own at most:
+  // more around them would be read as theirs.
+  Json format = {{"type", "json_schema"}, {"json_schema", schema}, {"max_whitespace_cnt", style == "json" ? 2 : 1}};
   if (style != "json") format["style"] = style;
   return format;
 }

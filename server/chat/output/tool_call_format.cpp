@@ -3,11 +3,13 @@
 #include <array>
 
 #include "server/chat/output/format_table.h"
+#include "server/chat/output/structural_tag.h"
 
 namespace krait::server {
 
 Result<nlohmann::ordered_json> RowFormat::constraint(const ToolConstraint& what) const {
   if (!row_.constraint) {
+    if (what.choice == ToolChoice::kAuto) return structural_tag::any_text();
     return Error{ErrorCode::kUnsupported,
                  "tool calls in the format '" + row_.name + "' cannot be forced; tool_choice must be auto or none",
                  "tool_choice"};

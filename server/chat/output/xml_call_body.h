@@ -19,7 +19,7 @@ struct XmlCallLayout {
   std::string parameter_close;  ///< after the value
   std::string function_close;   ///< after the parameters
   std::string end;              ///< after all functions of a body; empty: function_close ends it
-  bool newlines = false;        ///< values stand on lines of their own: one newline before and after is not of them
+  bool newlines = false;        ///< values may stand on lines of their own: one newline before and after is not of them
 };
 
 /// Calls as elements. Writes JSON of them as they come: strings piece by piece, other values when they are complete.

@@ -42,8 +42,8 @@ Json minimax_constraint(const ToolConstraint& what) {
 const XmlCallLayout kQwen{"<function=",   ">",           "<parameter=",  ">", "",
                           "</parameter>", "</function>", "</tool_call>", true};
 const XmlCallLayout kMiniMax{"<invoke name=\"", "\">",       "<parameter name=\"",   "\">", "",
-                             "</parameter>",    "</invoke>", "</minimax:tool_call>", false};
-const XmlCallLayout kGlm{"", "", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "</tool_call>", "", false};
+                             "</parameter>",    "</invoke>", "</minimax:tool_call>", true};
+const XmlCallLayout kGlm{"", "", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "</tool_call>", "", true};
 
 }  // namespace
 

@@ -55,6 +55,12 @@ TEST_CASE("MiniMax-M2 and GLM: elements of other names") {
                              "<parameter name=\"i\">1</parameter>\n</invoke>\n<invoke name=\"g\">\n</invoke>\n"
                              "</minimax:tool_call>");
   CHECK(minimax.calls == std::vector<ParsedCall>{{"f", R"({"s": "1", "i": 1})", ""}, {"g", "{}", ""}});
+  // An enumerated string has no white space around it, whatever lines it stands on.
+  CHECK(parse(with_tools("minimax_m2"),
+              "<minimax:tool_call><invoke name=\"f\"><parameter name=\"e\"> \n2 \n\n</parameter></invoke>"
+              "</minimax:tool_call>")
+            .calls[0]
+            .arguments == R"({"e": "2"})");
   const auto glm = parse(with_tools("glm47"),
                          "<tool_call>f\n<arg_key>s</arg_key>\n<arg_value>1</arg_value>\n<arg_key>i"
                          "</arg_key><arg_value>2</arg_value></tool_call><tool_call>g</tool_call>");
