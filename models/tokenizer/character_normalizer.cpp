@@ -24,6 +24,27 @@ void map_characters(NormalizedText& text, CharacterMap map) {
   text = {.text = std::move(result), .head = head};
 }
 
+/// Lower case of pairs that are younger than utf8proc's tables (Unicode 16 and 17).
+char32_t young_lower(char32_t c) {
+  switch (c) {
+    case 0xA7CB:
+      return 0x264;
+    case 0xA7DC:
+      return 0x19B;
+    case 0x1C89:
+    case 0xA7CC:
+    case 0xA7CE:
+    case 0xA7D2:
+    case 0xA7D4:
+    case 0xA7DA:
+      return c + 1;
+    default:
+      break;
+  }
+  if (c >= 0x10D50 && c <= 0x10D65) return c + 0x20;
+  return c >= 0x16EA0 && c <= 0x16EB8 ? c + 0x1B : c;
+}
+
 void append_lower(char32_t c, std::string& out) {
   constexpr char32_t kCapitalIWithDot = 0x130;  // the one character whose lower case is two: i and a combining dot
   if (c < 0x80) {
@@ -31,7 +52,7 @@ void append_lower(char32_t c, std::string& out) {
   } else if (c == kCapitalIWithDot) {
     out += "i\xCC\x87";
   } else {
-    append_code_point(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))), out);
+    append_code_point(young_lower(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)))), out);
   }
 }
 

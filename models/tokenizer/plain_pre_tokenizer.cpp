@@ -1,6 +1,7 @@
 // Pre-tokenizers that only cut, by a rule about single characters.
 #include "models/tokenizer/pre_tokenizer.h"
 #include "models/tokenizer/unicode_classes.h"
+#include "models/tokenizer/unicode_scripts.h"
 #include "models/tokenizer/utf8.h"
 
 namespace krait {
@@ -80,6 +81,31 @@ class FixedLengthPreTokenizer : public PreTokenizer {
   std::size_t length_;
 };
 
+/// Cuts where the script changes. Characters of any script go with what is before them; those before the first other
+/// one are dropped, as the reference drops them.
+class ScriptPreTokenizer : public PreTokenizer {
+ public:
+  Status apply(PreTokenizedText& text) const override {
+    std::vector<Span> pieces;
+    for (const Span& piece : text.pieces) {
+      const std::string_view view = text.view(piece);
+      int last = kAnyScript;
+      for (std::size_t pos = 0; pos < view.size();) {
+        const std::size_t begin = piece.begin + pos;
+        const int script = unicode_script(next_code_point(view, pos));
+        if (script != kAnyScript && script != last) {
+          pieces.push_back({.begin = begin, .end = piece.begin + pos});
+          last = script;
+        } else if (last != kAnyScript) {
+          pieces.back().end = piece.begin + pos;
+        }
+      }
+    }
+    text.pieces = std::move(pieces);
+    return ok_status();
+  }
+};
+
 }  // namespace
 
 std::unique_ptr<PreTokenizer> make_plain_pre_tokenizer(const std::string& type, const nlohmann::json& description,
@@ -88,6 +114,7 @@ std::unique_ptr<PreTokenizer> make_plain_pre_tokenizer(const std::string& type, 
   if (type == "Whitespace") return std::make_unique<GroupPreTokenizer>(&word_group);
   if (type == "WhitespaceSplit") return std::make_unique<GroupPreTokenizer>(&white_space_group);
   if (type == "BertPreTokenizer") return std::make_unique<GroupPreTokenizer>(&bert_group);
+  if (type == "UnicodeScripts") return std::make_unique<ScriptPreTokenizer>();
   if (type == "CharDelimiterSplit") {
     return std::make_unique<GroupPreTokenizer>(&delimiter_group,
                                                context.character_field(description, kind, "delimiter"));

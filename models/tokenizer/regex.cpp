@@ -49,6 +49,16 @@ struct Search {
   }
 };
 
+/// Since version 6.9.9, which the reference has, Oniguruma counts symbols as [:punct:] too; this says so to older ones.
+std::string with_symbols_as_punctuation(std::string pattern) {
+  constexpr std::string_view kClass = "[:punct:]";
+  constexpr std::string_view kMeant = "\\p{P}\\p{S}";
+  for (std::size_t at = pattern.find(kClass); at != std::string::npos; at = pattern.find(kClass, at + kMeant.size())) {
+    pattern.replace(at, kClass.size(), kMeant);
+  }
+  return pattern;
+}
+
 }  // namespace
 
 void Regex::Free::operator()(re_pattern_buffer* compiled) const { onig_free(compiled); }
@@ -62,9 +72,10 @@ Regex::Regex(const std::string& pattern, const LoadContext& context, Engine engi
   initialize_once();
   regex_t* compiled = nullptr;
   OnigErrorInfo info{};
-  const OnigUChar* begin = bytes_of(pattern.data());
-  const int code =
-      onig_new(&compiled, begin, begin + pattern.size(), ONIG_OPTION_NONE, ONIG_ENCODING_UTF8, ONIG_SYNTAX_RUBY, &info);
+  const std::string spelling = with_symbols_as_punctuation(pattern);
+  const OnigUChar* begin = bytes_of(spelling.data());
+  const int code = onig_new(&compiled, begin, begin + spelling.size(), ONIG_OPTION_NONE, ONIG_ENCODING_UTF8,
+                            ONIG_SYNTAX_RUBY, &info);
   if (code != ONIG_NORMAL) context.corrupt("bad regular expression '" + pattern + "': " + message_of(code, &info));
   compiled_.reset(compiled);
 }

@@ -15,7 +15,7 @@ bool is_punctuation(char32_t c);
 bool is_mark(char32_t c);
 /// General category Mn.
 bool is_non_spacing_mark(char32_t c);
-/// General categories C*: control, format, private use, surrogates, unassigned.
+/// General categories Cc, Cf and Co: control, format, private use.
 bool is_other(char32_t c);
 /// What `\w` matches: letters, marks, decimal and letter numbers, connectors and joiners.
 bool is_word(char32_t c);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "models/tokenizer/unicode_tables.h"
 #include "models/tokenizer/utf8.h"
 
 namespace krait {
@@ -37,10 +38,7 @@ void order_marks(std::vector<utf8proc_int32_t>& text) {
   }
 }
 
-}  // namespace
-
-std::string to_normalization_form(std::string_view text, NormalizationForm form) {
-  if (is_ascii(text)) return std::string(text);
+void append_normalized(std::string_view text, NormalizationForm form, std::string& out) {
   const bool compatible = form == NormalizationForm::kNfkc || form == NormalizationForm::kNfkd;
   const bool composed = form == NormalizationForm::kNfc || form == NormalizationForm::kNfkc;
   std::vector<utf8proc_int32_t> characters =
@@ -51,11 +49,28 @@ std::string to_normalization_form(std::string_view text, NormalizationForm form)
     length = utf8proc_normalize_utf32(characters.data(), length,
                                       static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   }
+  for (utf8proc_ssize_t i = 0; i < length; ++i) {
+    append_code_point(static_cast<char32_t>(characters[static_cast<std::size_t>(i)]), out);
+  }
+}
+
+}  // namespace
+
+std::string to_normalization_form(std::string_view text, NormalizationForm form) {
+  if (is_ascii(text)) return std::string(text);
   std::string result;
   result.reserve(text.size());
-  for (utf8proc_ssize_t i = 0; i < length; ++i) {
-    append_code_point(static_cast<char32_t>(characters[static_cast<std::size_t>(i)]), result);
+  // A character that the reference's tables lack stands for itself, and nothing composes or moves across it.
+  std::size_t done = 0;
+  for (std::size_t pos = 0; pos < text.size();) {
+    const std::size_t begin = pos;
+    const char32_t c = next_code_point(text, pos);
+    if (c < 0x300 || !in_ranges(unicode_tables().not_normalized, c)) continue;
+    append_normalized(text.substr(done, begin - done), form, result);
+    result.append(text.substr(begin, pos - begin));
+    done = pos;
   }
+  append_normalized(text.substr(done), form, result);
   return result;
 }
 

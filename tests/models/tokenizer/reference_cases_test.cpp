@@ -43,6 +43,32 @@ TEST_CASE("pre-tokenizers cut where the reference does") {
   CHECK(pieces_of(R"({"type": "FixedLength", "length": 2})", "xyzé!") == 3);
 }
 
+TEST_CASE("characters are classed by the Unicode versions that the reference uses") {
+  const std::string digits = R"({"type": "Digits", "individual_digits": true})";
+  CHECK(pieces_of(digits, "x٣x") == 3);
+  CHECK(pieces_of(digits, "x\U00010D40x") == 3);  // Unicode 16
+  const std::string punctuation = R"({"type": "Punctuation"})";
+  CHECK(pieces_of(punctuation, "x–x") == 3);
+  CHECK(pieces_of(punctuation, "x\u2E52x") == 1);  // punctuation since Unicode 14, but the table is of version 8
+  CHECK(pieces_of(R"({"type": "Whitespace"})", "x\u1C89x") == 1);
+  CHECK(pieces_of(R"({"type": "Split", "pattern": {"Regex": "[[:punct:]]"}, "behavior": "Isolated", "invert": false})",
+                  "x<x😀x") == 5);
+  CHECK(pieces_of(R"({"type": "UnicodeScripts"})", "xжアひ漢ーy x.z") == 6);
+  CHECK(pieces_of(R"({"type": "UnicodeScripts"})", "  x") == 1);
+  const auto normalized = [](const std::string& type, const std::string& text) {
+    auto json = fusing_tokenizer();
+    json["normalizer"] = {{"type", type}};
+    json["added_tokens"] = {{{"id", 6}, {"content", text}, {"normalized", true}}};
+    const auto tokenizer = load_json(json);
+    return tokenizer->decode(Ids{*tokenizer->token_to_id(text)}, false);
+  };
+  CHECK(normalized("NFC", "e\u0301") == "é");
+  CHECK(normalized("NFC", "e\u07FD\u0301") == "e\u07FD\u0301");  // a mark since Unicode 11, unknown to the table
+  CHECK(normalized("NFKC", "㍿㋿") == "株式会社㋿");
+  CHECK(normalized("Lowercase", "AİÉ\U00010D50") == "ai\u0307é\U00010D70");
+  CHECK(normalized("StripAccents", "e\u0301x") == "ex");
+}
+
 TEST_CASE("an unknown token waits while byte tokens pass it") {
   const nlohmann::json bytes = {{"model", {{"byte_fallback", true}, {"fuse_unk", false}, {"vocab", {{"<0x78>", 6}}}}}};
   CHECK(ids_with(bytes, "yxa") == Ids{6, 0, 1});
