@@ -29,7 +29,7 @@ struct LogitsAnswer {
 
 /// Ids are checked here: there is no service in between, and the engine trusts its caller.
 Result<LogitsRequest> parse_line(const std::string& line, const EngineConfig& config) {
-  Result<nlohmann::ordered_json> body = parse_json_object(line);
+  Result<Json> body = parse_json_object(line);
   if (!body.ok()) return std::move(body).error();
   FieldReader reader(*body);
   LogitsRequest request;
@@ -122,7 +122,7 @@ std::string to_line(const LogitsAnswer& answer, bool generated_logits) {
   return out + "}";
 }
 
-std::string error_line(const Error& error) { return dump_json(nlohmann::json{{"error", error.message}}); }
+std::string error_line(const Error& error) { return dump_json({{"error", error.message}}); }
 
 }  // namespace
 

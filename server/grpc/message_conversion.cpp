@@ -31,17 +31,17 @@ SamplingOptions to_sampling(const v1::Sampling& from) {
 
 /// The same checks as for HTTP, by the same function.
 Result<ChatInput> to_chat(const v1::Chat& from) {
-  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
+  Json messages = Json::array();
   for (const v1::ChatMessage& message : from.messages()) {
     messages.push_back({{"role", message.role()}, {"content", message.content()}});
   }
   ChatInput chat;
-  Result<nlohmann::ordered_json> normalised = normalise_messages(messages);
+  Result<Json> normalised = normalise_messages(messages);
   if (!normalised.ok()) return std::move(normalised).error();
   chat.messages = std::move(*normalised);
   chat.add_generation_prompt = !from.has_add_generation_prompt() || from.add_generation_prompt();
   if (from.template_kwargs_json().empty()) return chat;
-  Result<nlohmann::ordered_json> kwargs = parse_json_object(from.template_kwargs_json());
+  Result<Json> kwargs = parse_json_object(from.template_kwargs_json());
   if (!kwargs.ok()) {
     return Error{.code = ErrorCode::kInvalidArgument,
                  .message = "template_kwargs_json: " + kwargs.error().message,
@@ -122,7 +122,10 @@ Result<GenerationRequest> to_generation_request(const v1::GenerateRequest& messa
   request.adapter = message.adapter();
   request.echo = message.echo();
   request.return_token_ids = message.return_token_ids();
-  if (!message.constraint().empty()) request.constraint = message.constraint();
+  if (!message.constraint().empty()) {
+    request.output_format =
+        OutputFormat{.kind = OutputFormatKind::kGrammar, .value = message.constraint(), .field = "constraint"};
+  }
   switch (message.input_case()) {
     case v1::GenerateRequest::kText:
       request.prompts.emplace_back(message.text());

@@ -7,7 +7,7 @@
 namespace krait::server {
 namespace {
 
-HttpReply json_reply(const nlohmann::json& body) { return HttpReply{.body = dump_json(body), .headers = {}}; }
+HttpReply json_reply(const Json& body) { return HttpReply{.body = dump_json(body), .headers = {}}; }
 
 HttpReply model_reply(const std::string& name, Service& service) {
   const Result<ServedModel> model = service.find_model(name);
@@ -51,6 +51,8 @@ HttpReply answer_simple_route(const Route& route, HttpContext& context) {
           .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = context.metrics_text(), .headers = {}};
     case Endpoint::kCompletions:
     case Endpoint::kChat:
+    case Endpoint::kTokenize:
+    case Endpoint::kDetokenize:
       break;
   }
   KRAIT_BUG("not a simple route");

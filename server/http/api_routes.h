@@ -6,7 +6,7 @@
 
 namespace krait::server {
 
-/// Answers every endpoint but the two that generate.
+/// Answers the endpoints that read no body.
 HttpReply answer_simple_route(const Route& route, HttpContext& context);
 
 }  // namespace krait::server

@@ -13,6 +13,7 @@
 #include "server/http/api_routes.h"
 #include "server/http/generation_stream.h"
 #include "server/http/response_writer.h"
+#include "server/http/tokenize_routes.h"
 #include "server/openai/responses.h"
 #include "server/service/api_key.h"
 
@@ -141,6 +142,11 @@ class Connection {
 
   /// A request that generates runs beside a watch on the socket; whichever ends first cancels the other.
   asio::awaitable<void> answer(const Route& route, const std::string& body, ResponseWriter& writer, std::string& log) {
+    if (route.endpoint == Endpoint::kTokenize || route.endpoint == Endpoint::kDetokenize) {
+      HttpReply reply = co_await answer_tokenize(route.endpoint, body, context_, log);
+      co_await writer.send(std::move(reply));
+      co_return;
+    }
     if (route.endpoint != Endpoint::kCompletions && route.endpoint != Endpoint::kChat) {
       HttpReply reply = answer_simple_route(route, context_);
       co_await writer.send(std::move(reply));

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <memory>
 
+#include "server/http/header_list.h"
 #include "server/openai/json_text.h"
 #include "server/openai/request_parser.h"
 #include "server/openai/responses.h"
@@ -47,21 +48,6 @@ class EventReader {
   Generation& generation_;
   std::shared_ptr<asio::steady_timer> timer_;
 };
-
-/// Field names are the client's text: only what is safe in a header is copied.
-std::string header_list(const std::vector<std::string>& names) {
-  constexpr std::size_t kMaxBytes = 1024;
-  std::string out;
-  for (const std::string& name : names) {
-    if (out.size() + name.size() > kMaxBytes) break;
-    if (!out.empty()) out += ", ";
-    for (char c : name) {
-      const bool safe = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.';
-      out += safe ? c : '?';
-    }
-  }
-  return out;
-}
 
 /// `created` is the time of the answer; the id and the model are the service's.
 ResponseHead make_head(const OpenAiRequest& request, const Generation& generation) {
@@ -151,7 +137,7 @@ asio::awaitable<void> answer_events(Answer& answer) {
 }
 
 Result<OpenAiRequest> parse_body(Endpoint endpoint, const std::string& body) {
-  Result<nlohmann::ordered_json> json = parse_json_object(body);
+  Result<Json> json = parse_json_object(body);
   if (!json.ok()) return std::move(json).error();
   return parse_openai_request(endpoint == Endpoint::kChat ? ApiKind::kChat : ApiKind::kCompletions, *json);
 }

@@ -12,9 +12,11 @@ struct RouteRow {
   Endpoint endpoint;
 };
 
-constexpr std::array<RouteRow, 6> kRoutes = {{
+constexpr std::array<RouteRow, 8> kRoutes = {{
     {"/v1/completions", "POST", Endpoint::kCompletions},
     {"/v1/chat/completions", "POST", Endpoint::kChat},
+    {"/tokenize", "POST", Endpoint::kTokenize},
+    {"/detokenize", "POST", Endpoint::kDetokenize},
     {"/v1/models", "GET", Endpoint::kModels},
     {"/health", "GET", Endpoint::kHealth},
     {"/version", "GET", Endpoint::kVersion},

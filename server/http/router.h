@@ -7,7 +7,7 @@
 
 namespace krait::server {
 
-enum class Endpoint { kCompletions, kChat, kModels, kModel, kHealth, kVersion, kMetrics };
+enum class Endpoint { kCompletions, kChat, kTokenize, kDetokenize, kModels, kModel, kHealth, kVersion, kMetrics };
 
 struct Route {
   Endpoint endpoint = Endpoint::kHealth;

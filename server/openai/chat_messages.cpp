@@ -1,19 +1,20 @@
 #include "server/openai/chat_messages.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include "server/openai/json_text.h"
+#include "server/openai/message_tool_calls.h"
 
 namespace krait::server {
 namespace {
 
-constexpr std::array<std::string_view, 4> kRoles = {"system", "developer", "user", "assistant"};
+constexpr std::array<std::string_view, 5> kRoles = {"system", "developer", "user", "assistant", "tool"};
 
 /// A value of the wrong type at a place such as "messages[1].content".
-Error must_be(const std::string& field, const std::string& expected, const nlohmann::ordered_json& found) {
+Error must_be(const std::string& field, const std::string& expected, const Json& found) {
   return Error{.code = ErrorCode::kInvalidArgument,
                .message = field + " must be " + expected + ", found " + describe_value(found),
                .field = field};
@@ -26,45 +27,45 @@ Error not_served(const std::string& field, const std::string& what) {
                .field = field};
 }
 
+Json value_or_null(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found == object.end() ? Json(nullptr) : *found;
+}
+
 /// Roles are checked here and not only by the template, whose errors name no place.
-Status check_role(const std::string& at, const nlohmann::ordered_json& message) {
-  const auto role = message.find("role");
-  if (role == message.end() || !role->is_string()) {
-    return must_be(at + ".role", "a string", role == message.end() ? nlohmann::ordered_json() : *role);
-  }
-  const auto name = role->get<std::string>();
-  for (std::string_view known : kRoles) {
-    if (name == known) return ok_status();
-  }
-  if (name == "tool" || name == "function") return not_served(at + ".role", "the role " + name);
-  return must_be(at + ".role", "one of system, developer, user and assistant", *role);
+Status check_role(const std::string& at, const Json& message) {
+  const Json role = value_or_null(message, "role");
+  if (!role.is_string()) return must_be(at + ".role", "a string", role);
+  const auto name = role.get<std::string>();
+  if (std::ranges::find(kRoles, name) != kRoles.end()) return ok_status();
+  if (name == "function") return not_served(at + ".role", "the role function (its successor is tool)");
+  return must_be(at + ".role", "one of system, developer, user, assistant and tool", role);
 }
 
 /// Only text parts are served; an image is refused, never skipped.
-Result<std::string> part_text(const std::string& at, const nlohmann::ordered_json& part) {
+Result<std::string> part_text(const std::string& at, const Json& part) {
   if (part.is_string()) return part.get<std::string>();
   if (!part.is_object()) return must_be(at, "a text part", part);
-  const std::string type =
-      part.value("type", nlohmann::ordered_json()).is_string() ? part["type"].get<std::string>() : "";
-  if (type != "text") return not_served(at + ".type", "a content part of type '" + type + "'");
-  const auto text = part.find("text");
-  if (text == part.end() || !text->is_string()) {
-    return must_be(at + ".text", "a string", text == part.end() ? nlohmann::ordered_json() : *text);
+  const Json type = value_or_null(part, "type");
+  if (!type.is_string()) return must_be(at + ".type", "a string", type);
+  if (type != "text" && type != "refusal") {
+    return not_served(at + ".type", "a content part of type " + describe_value(type));
   }
-  return text->get<std::string>();
+  const auto name = type.get<std::string>();
+  const Json text = value_or_null(part, name.c_str());
+  if (!text.is_string()) return must_be(at + "." + name, "a string", text);
+  return text.get<std::string>();
 }
 
 /// An assistant may have said nothing; everybody else must have content.
-Result<std::string> content_text(const std::string& at, const nlohmann::ordered_json& message) {
-  const auto content = message.find("content");
-  const bool absent = content == message.end() || content->is_null();
-  if (absent && message["role"] == "assistant") return std::string();
-  if (absent) return must_be(at, "a string or a list of text parts", nullptr);
-  if (content->is_string()) return content->get<std::string>();
-  if (!content->is_array()) return must_be(at, "a string or a list of text parts", *content);
+Result<std::string> content_text(const std::string& at, const Json& message) {
+  const Json content = value_or_null(message, "content");
+  if (content.is_null() && message["role"] == "assistant") return std::string();
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) return must_be(at, "a string or a list of text parts", content);
   std::string joined;
-  for (std::size_t i = 0; i < content->size(); ++i) {
-    Result<std::string> text = part_text(at + "[" + std::to_string(i) + "]", (*content)[i]);
+  for (std::size_t i = 0; i < content.size(); ++i) {
+    Result<std::string> text = part_text(at + "[" + std::to_string(i) + "]", content[i]);
     if (!text.ok()) return text;
     if (i > 0) joined += '\n';
     joined += *text;
@@ -72,30 +73,58 @@ Result<std::string> content_text(const std::string& at, const nlohmann::ordered_
   return joined;
 }
 
-/// Other keys ("name") go through: templates may print them.
-Result<nlohmann::ordered_json> normalise_message(const std::string& at, const nlohmann::ordered_json& message) {
+/// Fields that are text wherever they are.
+Status check_texts(const std::string& at, const Json& message) {
+  for (const char* name : {"name", "tool_call_id", "reasoning_content", "reasoning", "thinking", "refusal"}) {
+    const Json value = value_or_null(message, name);
+    if (!value.is_null() && !value.is_string()) return must_be(at + "." + name, "a string", value);
+  }
+  for (const char* name : {"function_call", "audio"}) {
+    const Json value = value_or_null(message, name);
+    if (!value.is_null() && !value.empty()) return not_served(at + "." + name, name);
+  }
+  return ok_status();
+}
+
+/// Only the assistant calls tools. An empty list is what some clients send for none.
+Status normalise_calls(const std::string& at, Json& message) {
+  const Json calls = value_or_null(message, "tool_calls");
+  message.erase("tool_calls");
+  if (calls.is_null() || (calls.is_array() && calls.empty())) return ok_status();
+  const std::string field = at + ".tool_calls";
+  if (message["role"] != "assistant") {
+    return Error{.code = ErrorCode::kInvalidArgument,
+                 .message = field + ": only a message of the role assistant may have tool_calls",
+                 .field = field};
+  }
+  Result<Json> normalised = normalise_tool_calls(field, calls);
+  if (!normalised.ok()) return normalised.error();
+  message["tool_calls"] = std::move(*normalised);
+  return ok_status();
+}
+
+/// Other keys go through: templates may print them.
+Result<Json> normalise_message(const std::string& at, const Json& message) {
   if (!message.is_object()) return must_be(at, "an object with role and content", message);
   if (Status status = check_role(at, message); !status.ok()) return status.error();
-  for (const char* name : {"tool_calls", "function_call"}) {
-    const auto value = message.find(name);
-    if (value != message.end() && !value->is_null() && !value->empty()) return not_served(at + "." + name, name);
-  }
+  if (Status status = check_texts(at, message); !status.ok()) return status.error();
   Result<std::string> text = content_text(at + ".content", message);
   if (!text.ok()) return std::move(text).error();
-  nlohmann::ordered_json out = message;
-  out.erase("tool_calls");
+  Json out = message;
   out.erase("function_call");
+  out.erase("audio");
   out["content"] = std::move(*text);
+  if (Status status = normalise_calls(at, out); !status.ok()) return status.error();
   return out;
 }
 
 }  // namespace
 
-Result<nlohmann::ordered_json> normalise_messages(const nlohmann::ordered_json& messages) {
+Result<Json> normalise_messages(const Json& messages) {
   if (!messages.is_array() || messages.empty()) return must_be("messages", "a list of at least one message", messages);
-  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  Json out = Json::array();
   for (std::size_t i = 0; i < messages.size(); ++i) {
-    Result<nlohmann::ordered_json> message = normalise_message("messages[" + std::to_string(i) + "]", messages[i]);
+    Result<Json> message = normalise_message("messages[" + std::to_string(i) + "]", messages[i]);
     if (!message.ok()) return message;
     out.push_back(std::move(*message));
   }

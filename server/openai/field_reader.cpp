@@ -17,7 +17,7 @@ std::string expected_number(const std::string& name, const char* otherwise) {
 
 }  // namespace
 
-std::optional<std::int64_t> as_integer(const nlohmann::ordered_json& value) {
+std::optional<std::int64_t> as_integer(const Json& value) {
   if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX))
     return std::nullopt;
   if (value.is_number_integer()) return value.get<std::int64_t>();
@@ -27,17 +27,16 @@ std::optional<std::int64_t> as_integer(const nlohmann::ordered_json& value) {
   return static_cast<std::int64_t>(number);
 }
 
-FieldReader::FieldReader(const nlohmann::ordered_json& object, std::string prefix)
-    : object_(object), prefix_(std::move(prefix)) {}
+FieldReader::FieldReader(const Json& object, std::string prefix) : object_(object), prefix_(std::move(prefix)) {}
 
-const nlohmann::ordered_json* FieldReader::find(const std::string& name) {
+const Json* FieldReader::find(const std::string& name) {
   known_.insert(name);
   const auto found = object_.find(name);
   return found == object_.end() || found->is_null() ? nullptr : &*found;
 }
 
 std::optional<double> FieldReader::number(const std::string& name) {
-  const nlohmann::ordered_json* value = find(name);
+  const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_number()) return value->get<double>();
   fail(name, expected_number(name, "a number"), *value);
@@ -45,7 +44,7 @@ std::optional<double> FieldReader::number(const std::string& name) {
 }
 
 std::optional<std::int64_t> FieldReader::integer(const std::string& name) {
-  const nlohmann::ordered_json* value = find(name);
+  const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (const auto number = as_integer(*value)) return number;
   fail(name, expected_number(name, "an integer"), *value);
@@ -53,7 +52,7 @@ std::optional<std::int64_t> FieldReader::integer(const std::string& name) {
 }
 
 std::optional<std::uint64_t> FieldReader::seed(const std::string& name) {
-  const nlohmann::ordered_json* value = find(name);
+  const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_number_unsigned()) return value->get<std::uint64_t>();
   if (const auto number = as_integer(*value)) return static_cast<std::uint64_t>(*number);
@@ -62,7 +61,7 @@ std::optional<std::uint64_t> FieldReader::seed(const std::string& name) {
 }
 
 std::optional<std::string> FieldReader::text(const std::string& name) {
-  const nlohmann::ordered_json* value = find(name);
+  const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_string()) return value->get<std::string>();
   fail(name, "a string", *value);
@@ -70,7 +69,7 @@ std::optional<std::string> FieldReader::text(const std::string& name) {
 }
 
 bool FieldReader::flag(const std::string& name, bool default_value) {
-  const nlohmann::ordered_json* value = find(name);
+  const Json* value = find(name);
   if (value == nullptr) return default_value;
   if (value->is_boolean()) return value->get<bool>();
   fail(name, "true or false", *value);
@@ -78,14 +77,14 @@ bool FieldReader::flag(const std::string& name, bool default_value) {
 }
 
 std::vector<std::string> FieldReader::texts(const std::string& name) {
-  const nlohmann::ordered_json* value = find(name);
+  const Json* value = find(name);
   if (value == nullptr) return {};
   if (value->is_string()) return {value->get<std::string>()};
   std::vector<std::string> list;
   if (!value->is_array())
     fail(name, "a string or a list of strings", *value);
   else {
-    for (const nlohmann::ordered_json& item : *value) {
+    for (const Json& item : *value) {
       if (item.is_string())
         list.push_back(item.get<std::string>());
       else
@@ -96,13 +95,13 @@ std::vector<std::string> FieldReader::texts(const std::string& name) {
 }
 
 std::vector<std::int64_t> FieldReader::integers(const std::string& name) {
-  const nlohmann::ordered_json* value = find(name);
+  const Json* value = find(name);
   if (value == nullptr) return {};
   std::vector<std::int64_t> list;
   if (!value->is_array())
     fail(name, "a list of integers", *value);
   else {
-    for (const nlohmann::ordered_json& item : *value) {
+    for (const Json& item : *value) {
       if (const auto number = as_integer(item))
         list.push_back(*number);
       else
@@ -112,14 +111,14 @@ std::vector<std::int64_t> FieldReader::integers(const std::string& name) {
   return list;
 }
 
-const nlohmann::ordered_json* FieldReader::object(const std::string& name) {
-  const nlohmann::ordered_json* value = find(name);
+const Json* FieldReader::object(const std::string& name) {
+  const Json* value = find(name);
   if (value == nullptr || value->is_object()) return value;
   fail(name, "an object", *value);
   return nullptr;
 }
 
-void FieldReader::fail(const std::string& name, const std::string& expected, const nlohmann::ordered_json& found) {
+void FieldReader::fail(const std::string& name, const std::string& expected, const Json& found) {
   const std::string field = prefix_ + name;
   fail(Error{.code = ErrorCode::kInvalidArgument,
              .message = field + " must be " + expected + ", found " + describe_value(found),

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "kernels/result.h"
+#include "server/openai/json_text.h"
 
 namespace krait::server {
 
@@ -17,10 +17,10 @@ namespace krait::server {
 class FieldReader {
  public:
   /// `prefix` goes before names in messages ("stream_options.").
-  explicit FieldReader(const nlohmann::ordered_json& object, std::string prefix = {});
+  explicit FieldReader(const Json& object, std::string prefix = {});
 
   /// nullptr when absent or null.
-  const nlohmann::ordered_json* find(const std::string& name);
+  const Json* find(const std::string& name);
   std::optional<double> number(const std::string& name);
   std::optional<std::int64_t> integer(const std::string& name);
   /// Any 64-bit integer; a negative one is taken by its bits.
@@ -30,9 +30,9 @@ class FieldReader {
   std::vector<std::string> texts(const std::string& name);  ///< a string, or a list of strings
   std::vector<std::int64_t> integers(const std::string& name);
   /// An object, or nullptr.
-  const nlohmann::ordered_json* object(const std::string& name);
+  const Json* object(const std::string& name);
 
-  void fail(const std::string& name, const std::string& expected, const nlohmann::ordered_json& found);
+  void fail(const std::string& name, const std::string& expected, const Json& found);
   void fail(Error error);
   /// The first error, or success.
   [[nodiscard]] Status status() const;
@@ -40,13 +40,13 @@ class FieldReader {
   [[nodiscard]] std::vector<std::string> unknown() const;
 
  private:
-  const nlohmann::ordered_json& object_;
+  const Json& object_;
   std::string prefix_;
   std::set<std::string> known_;
   std::optional<Error> error_;
 };
 
 /// A 64-bit integer: 3, and also 3.0, which some clients write.
-std::optional<std::int64_t> as_integer(const nlohmann::ordered_json& value);
+std::optional<std::int64_t> as_integer(const Json& value);
 
 }  // namespace krait::server

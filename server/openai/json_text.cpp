@@ -9,6 +9,7 @@ namespace krait::server {
 namespace {
 
 constexpr int kMaxDepth = 64;
+constexpr std::size_t kMaxFields = 1024;  // finding one by its name is linear in their number
 constexpr std::size_t kMaxShownBytes = 60;
 
 Error bad_text(const std::string& message) {
@@ -37,7 +38,7 @@ std::optional<std::size_t> find_too_deep(std::string_view text) {
 
 }  // namespace
 
-Result<nlohmann::ordered_json> parse_json_object(std::string_view text, const std::string& what) {
+Result<Json> parse_json(std::string_view text, const std::string& what) {
   if (const auto at = find_invalid_utf8(text)) {
     return bad_text(what + " is not valid UTF-8 at byte " + std::to_string(*at));
   }
@@ -46,9 +47,7 @@ Result<nlohmann::ordered_json> parse_json_object(std::string_view text, const st
                     std::to_string(*at));
   }
   try {
-    nlohmann::ordered_json value = parse_ordered_json(text);
-    if (value.is_object()) return value;
-    return bad_text(what + " must be a JSON object, found " + describe_value(value));
+    return parse_ordered_json(text);
   } catch (const nlohmann::json::exception& error) {
     // Its text is "[json.exception.parse_error.101] parse error at line 1, column 5: …".
     const std::string message = error.what();
@@ -57,15 +56,19 @@ Result<nlohmann::ordered_json> parse_json_object(std::string_view text, const st
   }
 }
 
-std::string dump_json(const nlohmann::json& value) {
-  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+Result<Json> parse_json_object(std::string_view text, const std::string& what) {
+  Result<Json> value = parse_json(text, what);
+  if (!value.ok()) return value;
+  if (value->is_object() && value->size() > kMaxFields) {
+    return bad_text(what + " has more than " + std::to_string(kMaxFields) + " fields");
+  }
+  if (value->is_object()) return value;
+  return bad_text(what + " must be a JSON object, found " + describe_value(*value));
 }
 
-std::string dump_json(const nlohmann::ordered_json& value) {
-  return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
+std::string dump_json(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-std::string describe_value(const nlohmann::ordered_json& value) {
+std::string describe_value(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return value.empty() ? "an empty list" : "a list";
   std::string text = dump_json(value);

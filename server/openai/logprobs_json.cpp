@@ -8,13 +8,11 @@
 namespace krait::server {
 namespace {
 
-using nlohmann::json;
-
 /// JSON has no infinity; −9999 is what OpenAI and vLLM print for a token that cannot be drawn.
 double finite(float logprob) { return std::max(static_cast<double>(logprob), -9999.0); }
 
-json chat_candidate(const CandidateToken& token) {
-  json bytes = json::array();
+Json chat_candidate(const CandidateToken& token) {
+  Json bytes = Json::array();
   for (char byte : token.bytes) bytes.push_back(static_cast<unsigned char>(byte));
   return {{"token", token_text(token.bytes)}, {"logprob", finite(token.logprob)}, {"bytes", std::move(bytes)}};
 }
@@ -32,22 +30,22 @@ std::string token_text(const std::string& bytes) {
   return text;
 }
 
-json chat_logprobs(const std::vector<OutputToken>& tokens) {
-  json content = json::array();
+Json chat_logprobs(const std::vector<OutputToken>& tokens) {
+  Json content = Json::array();
   for (const OutputToken& token : tokens) {
-    json entry = chat_candidate(token.chosen);
-    entry["top_logprobs"] = json::array();
+    Json entry = chat_candidate(token.chosen);
+    entry["top_logprobs"] = Json::array();
     for (const CandidateToken& candidate : token.top) entry["top_logprobs"].push_back(chat_candidate(candidate));
     content.push_back(std::move(entry));
   }
   return {{"content", std::move(content)}};
 }
 
-json completion_logprobs(const std::vector<OutputToken>& tokens, bool first_unscored) {
-  json texts = json::array();
-  json values = json::array();
-  json tops = json::array();
-  json offsets = json::array();
+Json completion_logprobs(const std::vector<OutputToken>& tokens, bool first_unscored) {
+  Json texts = Json::array();
+  Json values = Json::array();
+  Json tops = Json::array();
+  Json offsets = Json::array();
   for (const OutputToken& token : tokens) {
     texts.push_back(token_text(token.chosen.bytes));
     offsets.push_back(token.text_offset);
@@ -57,7 +55,7 @@ json completion_logprobs(const std::vector<OutputToken>& tokens, bool first_unsc
       continue;
     }
     values.push_back(finite(token.chosen.logprob));
-    json top = json::object();
+    Json top = Json::object();
     for (const CandidateToken& candidate : token.top) top[token_text(candidate.bytes)] = finite(candidate.logprob);
     if (!token.top.empty()) top[token_text(token.chosen.bytes)] = finite(token.chosen.logprob);
     tops.push_back(std::move(top));

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "server/openai/json_text.h"
 #include "server/service/generation_event.h"
 
 namespace krait::server {
@@ -11,9 +11,9 @@ namespace krait::server {
 /// A token's bytes as text: themselves when they are valid UTF-8, else "bytes:\xe2\x80" as OpenAI writes them.
 std::string token_text(const std::string& bytes);
 /// The `logprobs` object of a chat choice: {"content": [{token, logprob, bytes, top_logprobs}]}.
-nlohmann::json chat_logprobs(const std::vector<OutputToken>& tokens);
+Json chat_logprobs(const std::vector<OutputToken>& tokens);
 /// The `logprobs` object of a completions choice: tokens, token_logprobs, top_logprobs, text_offset. `first_unscored`:
 /// the first token begins a prompt and has null in place of both.
-nlohmann::json completion_logprobs(const std::vector<OutputToken>& tokens, bool first_unscored = false);
+Json completion_logprobs(const std::vector<OutputToken>& tokens, bool first_unscored = false);
 
 }  // namespace krait::server

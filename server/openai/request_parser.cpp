@@ -6,9 +6,11 @@
 #include <string_view>
 #include <utility>
 
-#include "server/openai/chat_messages.h"
+#include "server/openai/chat_fields.h"
 #include "server/openai/field_reader.h"
+#include "server/openai/format_fields.h"
 #include "server/openai/json_text.h"
+#include "server/openai/tool_fields.h"
 #include "server/service/parameter_ranges.h"
 
 namespace krait::server {
@@ -20,80 +22,36 @@ Error unsupported(const std::string& field, const std::string& message) {
 
 /// Fields that change what may be generated and that nobody serves yet: ignoring one would answer another question than
 /// was asked.
-constexpr std::array<std::string_view, 24> kRefusedFields = {"functions",
-                                                             "function_call",
-                                                             "structured_outputs",
-                                                             "guided_json",
-                                                             "guided_regex",
-                                                             "guided_choice",
-                                                             "guided_grammar",
-                                                             "guided_decoding_backend",
-                                                             "suffix",
-                                                             "use_beam_search",
-                                                             "prompt_logprobs",
-                                                             "logprob_token_ids",
-                                                             "allowed_token_ids",
-                                                             "bad_words",
-                                                             "truncate_prompt_tokens",
-                                                             "continue_final_message",
-                                                             "documents",
-                                                             "chat_template",
-                                                             "prompt_embeds",
-                                                             "thinking_token_budget",
-                                                             "length_penalty",
-                                                             "audio",
-                                                             "prediction",
-                                                             "web_search_options"};
+constexpr std::array<std::string_view, 16> kRefusedFields = {
+    "functions",         "function_call",         "guided_decoding_backend", "suffix",    "use_beam_search",
+    "prompt_logprobs",   "logprob_token_ids",     "allowed_token_ids",       "bad_words", "truncate_prompt_tokens",
+    "prompt_embeds",     "thinking_token_budget", "length_penalty",          "audio",     "prediction",
+    "web_search_options"};
 
 /// Values that mean "nothing asked for" and so are harmless.
-bool is_empty_value(const nlohmann::ordered_json& value) {
+bool is_empty_value(const Json& value) {
   return value == false || value == "" || value == 1.0 || ((value.is_array() || value.is_object()) && value.empty());
 }
 
 /// Names the first such field that asks for something.
 void refuse_unserved(FieldReader& reader) {
   for (std::string_view name : kRefusedFields) {
-    const nlohmann::ordered_json* value = reader.find(std::string(name));
+    const Json* value = reader.find(std::string(name));
     if (value == nullptr || is_empty_value(*value)) continue;
     reader.fail(
         unsupported(std::string(name), std::string(name) + " is not served by this version of Krait; leave it out"));
   }
 }
 
-/// Plain text is the one format that needs no grammar.
-void read_response_format(FieldReader& reader) {
-  const nlohmann::ordered_json* format = reader.object("response_format");
-  if (format == nullptr) return;
-  const std::string type =
-      format->contains("type") && (*format)["type"].is_string() ? (*format)["type"].get<std::string>() : "";
-  if (type == "text") return;
-  reader.fail(unsupported("response_format", "response_format of type '" + type +
-                                                 "' is not served by this version of Krait; valid types: text"));
-}
-
-/// tool_choice "none" makes tools harmless: they are then dropped, as the API says.
-void read_tools(FieldReader& reader, GenerationRequest& request) {
-  const nlohmann::ordered_json* choice = reader.find("tool_choice");
-  const bool none = choice != nullptr && *choice == "none";
-  if (choice != nullptr && !none && *choice != "auto") {
-    reader.fail(unsupported("tool_choice", "tool_choice " + describe_value(*choice) +
-                                               " is not served by this version of Krait; valid values: none"));
-  }
-  const nlohmann::ordered_json* tools = reader.find("tools");
-  if (tools == nullptr) return;
-  if (!tools->is_array()) return reader.fail("tools", "a list of tools", *tools);
-  if (!none) request.tools = *tools;
-}
-
 /// Keys are ids as text, because JSON has no other keys.
 void read_logit_bias(FieldReader& reader, SamplingOptions& sampling) {
-  const nlohmann::ordered_json* biases = reader.object("logit_bias");
+  const Json* biases = reader.object("logit_bias");
   if (biases == nullptr) return;
   for (const auto& [key, value] : biases->items()) {
     std::int64_t id = 0;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
     if (error != std::errc() || end != key.data() + key.size()) {
-      return reader.fail("logit_bias", "an object whose keys are token ids", nlohmann::ordered_json(key));
+      return reader.fail("logit_bias", "an object whose keys are token ids", Json(key));
     }
     if (!value.is_number())
       return reader.fail("logit_bias", "an object whose values are numbers between -100 and 100", value);
@@ -131,7 +89,7 @@ void read_sampling(FieldReader& reader, GenerationRequest& request) {
 /// Fields that shape the stream and not the answer.
 void read_stream(FieldReader& reader, OpenAiRequest& request) {
   request.generation.stream = reader.flag("stream", false);
-  const nlohmann::ordered_json* options = reader.object("stream_options");
+  const Json* options = reader.object("stream_options");
   if (options == nullptr) return;
   FieldReader nested(*options, "stream_options.");
   request.include_usage = nested.flag("include_usage", false);
@@ -151,14 +109,12 @@ void read_service_fields(FieldReader& reader, GenerationRequest& request) {
 }
 
 /// One number in front decides: a list of ids that goes wrong later is reported as such.
-bool is_id_list(const nlohmann::ordered_json& value) {
-  return value.is_array() && !value.empty() && value.front().is_number();
-}
+bool is_id_list(const Json& value) { return value.is_array() && !value.empty() && value.front().is_number(); }
 
 /// Ids outside 32 bits are refused here; ids outside the vocabulary by the service, which knows it.
-std::optional<Prompt> read_ids(FieldReader& reader, const nlohmann::ordered_json& list) {
+std::optional<Prompt> read_ids(FieldReader& reader, const Json& list) {
   std::vector<std::int32_t> ids;
-  for (const nlohmann::ordered_json& item : list) {
+  for (const Json& item : list) {
     const auto id = as_integer(item);
     if (!id.has_value() || *id < std::numeric_limits<std::int32_t>::min() ||
         *id > std::numeric_limits<std::int32_t>::max()) {
@@ -173,7 +129,7 @@ std::optional<Prompt> read_ids(FieldReader& reader, const nlohmann::ordered_json
 /// Mixed lists of texts and ids are allowed: each item is a prompt of its own.
 void read_prompt(FieldReader& reader, GenerationRequest& request) {
   constexpr const char* kExpected = "a string, a list of token ids, or a list of either";
-  const nlohmann::ordered_json* value = reader.find("prompt");
+  const Json* value = reader.find("prompt");
   if (value == nullptr) return reader.fail("prompt", kExpected, nullptr);
   if (value->is_string()) return request.prompts.push_back(value->get<std::string>());
   if (!value->is_array() || value->empty()) return reader.fail("prompt", kExpected, *value);
@@ -181,7 +137,7 @@ void read_prompt(FieldReader& reader, GenerationRequest& request) {
     if (auto prompt = read_ids(reader, *value)) request.prompts.push_back(std::move(*prompt));
     return;
   }
-  for (const nlohmann::ordered_json& item : *value) {
+  for (const Json& item : *value) {
     if (item.is_string())
       request.prompts.emplace_back(item.get<std::string>());
     else if (is_id_list(item)) {
@@ -195,16 +151,9 @@ void read_prompt(FieldReader& reader, GenerationRequest& request) {
 /// What only the chat endpoint has; max_completion_tokens wins over its old name.
 void read_chat(FieldReader& reader, OpenAiRequest& request) {
   GenerationRequest& generation = request.generation;
-  ChatInput chat;
-  const nlohmann::ordered_json* messages = reader.find("messages");
-  if (messages == nullptr) return reader.fail("messages", "a list of messages", nullptr);
-  Result<nlohmann::ordered_json> normalised = normalise_messages(*messages);
-  if (!normalised.ok()) return reader.fail(normalised.error());
-  chat.messages = std::move(*normalised);
-  chat.add_generation_prompt = reader.flag("add_generation_prompt", true);
-  if (const nlohmann::ordered_json* kwargs = reader.object("chat_template_kwargs")) chat.kwargs = *kwargs;
-  generation.chat = std::move(chat);
-
+  generation.chat = read_chat_input(reader);
+  read_tool_choice(reader, generation);
+  generation.include_reasoning = reader.flag("include_reasoning", true);
   if (const auto limit = reader.integer("max_completion_tokens")) generation.sampling.max_tokens = limit;
   request.logprobs = reader.flag("logprobs", false);
   const auto top = reader.integer("top_logprobs");
@@ -218,8 +167,6 @@ void read_chat(FieldReader& reader, OpenAiRequest& request) {
     reader.fail(range_error(*range, std::to_string(*top)));
   }
   if (request.logprobs) generation.sampling.logprobs = top.value_or(0);
-  read_tools(reader, generation);
-  reader.find("parallel_tool_calls");
 }
 
 /// What only the completions endpoint has; its logprobs are a number.
@@ -230,9 +177,20 @@ void read_completions(FieldReader& reader, OpenAiRequest& request) {
   request.logprobs = request.generation.sampling.logprobs.has_value();
 }
 
+/// A call that must be made leaves no room for an answer of another form.
+void check_together(FieldReader& reader, const GenerationRequest& request) {
+  const bool must_call =
+      request.tool_choice.mode == ToolChoiceMode::kRequired || request.tool_choice.mode == ToolChoiceMode::kNamed;
+  if (!must_call || !request.output_format.has_value()) return;
+  const std::string& field = request.output_format->field;
+  reader.fail(Error{.code = ErrorCode::kInvalidArgument,
+                    .message = field + " cannot be combined with a tool_choice that demands a call",
+                    .field = field});
+}
+
 }  // namespace
 
-Result<OpenAiRequest> parse_openai_request(ApiKind kind, const nlohmann::ordered_json& body) {
+Result<OpenAiRequest> parse_openai_request(ApiKind kind, const Json& body) {
   OpenAiRequest request;
   request.kind = kind;
   FieldReader reader(body);
@@ -244,7 +202,8 @@ Result<OpenAiRequest> parse_openai_request(ApiKind kind, const nlohmann::ordered
   else
     read_completions(reader, request);
   refuse_unserved(reader);
-  read_response_format(reader);
+  request.generation.output_format = read_output_format(reader);
+  check_together(reader, request.generation);
   if (Status status = reader.status(); !status.ok()) return status.error();
   for (std::string& name : reader.unknown()) request.ignored_fields.push_back(std::move(name));
   return request;

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "kernels/result.h"
+#include "server/openai/json_text.h"
 #include "server/service/generation_request.h"
 
 namespace krait::server {
@@ -23,6 +23,6 @@ struct OpenAiRequest {
 
 /// Reads the body of POST /v1/completions or /v1/chat/completions. Wrong types are errors that name the field; ranges
 /// are left to the service; a field that would have constrained the output and is not served is kUnsupported.
-Result<OpenAiRequest> parse_openai_request(ApiKind kind, const nlohmann::ordered_json& body);
+Result<OpenAiRequest> parse_openai_request(ApiKind kind, const Json& body);
 
 }  // namespace krait::server

@@ -9,10 +9,8 @@
 namespace krait::server {
 namespace {
 
-using nlohmann::json;
-
 /// The system fields that every body and every chunk begin with.
-json head_json(const ResponseHead& head, const char* object) {
+Json head_json(const ResponseHead& head, const char* object) {
   return {{"id", head.id}, {"object", object}, {"created", head.created}, {"model", head.model}};
 }
 
@@ -20,20 +18,20 @@ json head_json(const ResponseHead& head, const char* object) {
 const char* finish_name(FinishReason reason) { return reason == FinishReason::kLength ? "length" : "stop"; }
 
 /// null when none were asked for, as the API has it.
-json logprobs_json(const ResponseHead& head, const std::vector<OutputToken>& tokens) {
+Json logprobs_json(const ResponseHead& head, const std::vector<OutputToken>& tokens) {
   if (!head.logprobs) return nullptr;
   return head.kind == ApiKind::kChat ? chat_logprobs(tokens) : completion_logprobs(tokens);
 }
 
 /// vLLM's `token_ids`: the answer as ids, for clients that detokenise themselves.
-json ids_json(const std::vector<OutputToken>& tokens) {
-  json ids = json::array();
+Json ids_json(const std::vector<OutputToken>& tokens) {
+  Json ids = Json::array();
   for (const OutputToken& token : tokens) ids.push_back(token.chosen.id);
   return ids;
 }
 
 /// vLLM's `stop_reason`: the stop string or the id of the stop token; null at the model's own end or at the limit.
-json stop_reason_json(const ChoiceFinished& finished) {
+Json stop_reason_json(const ChoiceFinished& finished) {
   if (finished.stop_string.has_value()) return *finished.stop_string;
   if (finished.stop_token.has_value()) return *finished.stop_token;
   return nullptr;
@@ -43,7 +41,7 @@ json stop_reason_json(const ChoiceFinished& finished) {
 
 std::string error_body(const Error& error) {
   const ErrorMapping& mapping = error_mapping(error.code);
-  json object = {{"message", error.message}, {"type", mapping.openai_type}, {"param", nullptr}, {"code", nullptr}};
+  Json object = {{"message", error.message}, {"type", mapping.openai_type}, {"param", nullptr}, {"code", nullptr}};
   if (!error.field.empty()) object["param"] = error.field;
   if (!mapping.openai_code.empty()) object["code"] = mapping.openai_code;
   return dump_json(nlohmann::json{{"error", std::move(object)}});
@@ -54,14 +52,14 @@ std::string error_body(const std::string& message, const std::string& type, cons
       nlohmann::json{{"error", {{"message", message}, {"type", type}, {"param", nullptr}, {"code", code}}}});
 }
 
-json usage_json(const Usage& usage) {
+Json usage_json(const Usage& usage) {
   return {{"prompt_tokens", usage.prompt_tokens},
           {"completion_tokens", usage.completion_tokens},
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
           {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
 }
 
-json model_json(const ServedModel& model) {
+Json model_json(const ServedModel& model) {
   return {{"id", model.name},
           {"object", "model"},
           {"created", model.created},
@@ -69,8 +67,8 @@ json model_json(const ServedModel& model) {
           {"max_model_len", model.limits.max_model_len}};
 }
 
-json model_list_json(const std::vector<ServedModel>& models) {
-  json data = json::array();
+Json model_list_json(const std::vector<ServedModel>& models) {
+  Json data = Json::array();
   for (const ServedModel& model : models) data.push_back(model_json(model));
   return {{"object", "list"}, {"data", std::move(data)}};
 }
@@ -91,8 +89,8 @@ void ResponseBuilder::add(const Delta& delta) {
 
 void ResponseBuilder::add(const ChoiceFinished& finished) { choice(finished.index).finished = finished; }
 
-json ResponseBuilder::choice_json(const Choice& choice, std::size_t index) const {
-  json out = {{"index", index}};
+Json ResponseBuilder::choice_json(const Choice& choice, std::size_t index) const {
+  Json out = {{"index", index}};
   if (choice.prompt.tokens.empty()) {
     out["logprobs"] = logprobs_json(head_, choice.tokens);
   } else {
@@ -114,8 +112,8 @@ json ResponseBuilder::choice_json(const Choice& choice, std::size_t index) const
 }
 
 std::string ResponseBuilder::body(const Usage& usage) const {
-  json out = head_json(head_, head_.kind == ApiKind::kChat ? "chat.completion" : "text_completion");
-  out["choices"] = json::array();
+  Json out = head_json(head_, head_.kind == ApiKind::kChat ? "chat.completion" : "text_completion");
+  out["choices"] = Json::array();
   for (std::size_t i = 0; i < choices_.size(); ++i) out["choices"].push_back(choice_json(choices_[i], i));
   // A chat has one prompt, whose ids are vLLM's field beside the choices.
   if (head_.return_token_ids && head_.kind == ApiKind::kChat && !choices_.empty() &&
@@ -128,9 +126,9 @@ std::string ResponseBuilder::body(const Usage& usage) const {
 
 std::string sse_frame(const std::string& data) { return "data: " + data + "\n\n"; }
 
-std::string StreamFormatter::frame(json choice) {
-  json chunk = head_json(head_, head_.kind == ApiKind::kChat ? "chat.completion.chunk" : "text_completion");
-  chunk["choices"] = json::array({std::move(choice)});
+std::string StreamFormatter::frame(Json choice) {
+  Json chunk = head_json(head_, head_.kind == ApiKind::kChat ? "chat.completion.chunk" : "text_completion");
+  chunk["choices"] = Json::array({std::move(choice)});
   if (head_.include_usage) chunk["usage"] = nullptr;  // the API's form: null in every chunk but the last
   return sse_frame(dump_json(chunk));
 }
@@ -149,12 +147,12 @@ std::string StreamFormatter::first_chunk(int index) {
 /// Chats show no prompt in a stream.
 std::string StreamFormatter::format(const PromptEcho& prompt) {
   if (head_.kind == ApiKind::kChat) return {};
-  json choice = {{"index", prompt.index},
+  Json choice = {{"index", prompt.index},
                  {"text", prompt.text},
-                 {"logprobs", prompt.tokens.empty() ? json(nullptr) : completion_logprobs(prompt.tokens, true)},
+                 {"logprobs", prompt.tokens.empty() ? Json(nullptr) : completion_logprobs(prompt.tokens, true)},
                  {"finish_reason", nullptr}};
   if (head_.return_token_ids) {
-    choice["token_ids"] = json::array();
+    choice["token_ids"] = Json::array();
     choice["prompt_token_ids"] = prompt.ids;
   }
   return frame(std::move(choice));
@@ -164,7 +162,7 @@ std::string StreamFormatter::format(const Delta& delta) {
   std::string out = first_chunk(delta.index);
   const bool has_tokens = (head_.logprobs || head_.return_token_ids) && !delta.tokens.empty();
   if (delta.text.empty() && !has_tokens) return out;
-  json choice = {{"index", delta.index}, {"logprobs", logprobs_json(head_, delta.tokens)}, {"finish_reason", nullptr}};
+  Json choice = {{"index", delta.index}, {"logprobs", logprobs_json(head_, delta.tokens)}, {"finish_reason", nullptr}};
   if (head_.kind == ApiKind::kChat)
     choice["delta"] = {{"content", delta.text}};
   else
@@ -175,12 +173,12 @@ std::string StreamFormatter::format(const Delta& delta) {
 
 std::string StreamFormatter::format(const ChoiceFinished& finished) {
   std::string out = first_chunk(finished.index);
-  json choice = {{"index", finished.index},
+  Json choice = {{"index", finished.index},
                  {"logprobs", nullptr},
                  {"finish_reason", finish_name(finished.reason)},
                  {"stop_reason", stop_reason_json(finished)}};
   if (head_.kind == ApiKind::kChat)
-    choice["delta"] = json::object();
+    choice["delta"] = Json::object();
   else
     choice["text"] = "";
   return out + frame(std::move(choice));
@@ -189,8 +187,8 @@ std::string StreamFormatter::format(const ChoiceFinished& finished) {
 std::string StreamFormatter::format(const Completed& completed) {
   std::string out;
   if (head_.include_usage) {
-    json chunk = head_json(head_, head_.kind == ApiKind::kChat ? "chat.completion.chunk" : "text_completion");
-    chunk["choices"] = json::array();
+    Json chunk = head_json(head_, head_.kind == ApiKind::kChat ? "chat.completion.chunk" : "text_completion");
+    chunk["choices"] = Json::array();
     chunk["usage"] = usage_json(completed.usage);
     out = sse_frame(dump_json(chunk));
   }

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "kernels/result.h"
+#include "server/openai/json_text.h"
 #include "server/openai/request_parser.h"
 #include "server/service/generation_event.h"
 #include "server/service/served_model.h"
@@ -47,7 +47,7 @@ class ResponseBuilder {
     std::optional<ChoiceFinished> finished;
   };
   Choice& choice(int index);
-  [[nodiscard]] nlohmann::json choice_json(const Choice& choice, std::size_t index) const;
+  [[nodiscard]] Json choice_json(const Choice& choice, std::size_t index) const;
 
   ResponseHead head_;
   std::vector<Choice> choices_;
@@ -61,7 +61,7 @@ class StreamFormatter {
   std::string frames(const GenerationEvent& event);
 
  private:
-  std::string frame(nlohmann::json choice);
+  std::string frame(Json choice);
   std::string first_chunk(int index);
   std::string format(const PromptEcho& prompt);
   std::string format(const Delta& delta);
@@ -74,8 +74,8 @@ class StreamFormatter {
 
 /// One server-sent event. JSON text holds no raw newline, so one line is enough.
 std::string sse_frame(const std::string& data);
-nlohmann::json usage_json(const Usage& usage);
-nlohmann::json model_json(const ServedModel& model);
-nlohmann::json model_list_json(const std::vector<ServedModel>& models);
+Json usage_json(const Usage& usage);
+Json model_json(const ServedModel& model);
+Json model_list_json(const std::vector<ServedModel>& models);
 
 }  // namespace krait::server

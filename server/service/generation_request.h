@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/chat/chat_input.h"
+#include "server/service/output_format.h"
 
 namespace krait::server {
 
@@ -35,6 +36,14 @@ struct SamplingOptions {
   std::optional<std::int64_t> logprobs;
 };
 
+enum class ToolChoiceMode : std::uint8_t { kNone, kAuto, kRequired, kNamed };
+
+/// Which of the tools the answer may, or must, call.
+struct ToolSelection {
+  ToolChoiceMode mode = ToolChoiceMode::kAuto;
+  std::string name;  ///< with kNamed
+};
+
 /// The one request of all front ends: HTTP, gRPC and the command line fill it and call `Service::generate`. It has
 /// every field that is coming; one that is not served yet is refused by name when it is set (see `validation.h`).
 struct GenerationRequest {
@@ -52,6 +61,11 @@ struct GenerationRequest {
   bool return_token_ids = false;
   /// Completions: the answer begins with the prompt; with logprobs its tokens are scored, and max_tokens may be 0.
   bool echo = false;
+  /// What the answer must look like; of a reasoning model, what follows its reasoning.
+  std::optional<OutputFormat> output_format;
+  ToolSelection tool_choice;  ///< of chat->tools
+  bool parallel_tool_calls = true;
+  bool include_reasoning = true;  ///< false: reasoning is generated, and not shown
 
   // Not served yet.
   std::int64_t priority = 0;
@@ -59,9 +73,6 @@ struct GenerationRequest {
   std::string cache_salt;
   std::string session;
   std::string adapter;
-  nlohmann::ordered_json constraint;  ///< null: none
-  std::string constraint_field;       ///< the field that the constraint came from, for the message
-  nlohmann::ordered_json tools;       ///< null or empty: none
 };
 
 }  // namespace krait::server

@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "server/service/prompt_encoding.h"
 #include "server/service/utf8.h"
 
 namespace krait::server {
@@ -14,13 +15,6 @@ namespace {
 std::uint64_t random_seed() {
   thread_local std::mt19937_64 generator{std::random_device{}()};
   return generator();
-}
-
-Error no_tokenizer(const std::string& field) {
-  return Error{.code = ErrorCode::kUnsupported,
-               .message = "this model is served without a tokenizer: prompt must be a list of token ids" +
-                          std::string(field == "stop" ? ", and what ends an answer must be in stop_token_ids" : ""),
-               .field = field};
 }
 
 }  // namespace
@@ -49,25 +43,11 @@ void RequestRun::prepare() {
   }
 }
 
-/// A template writes its own special tokens, so the tokenizer must not add any.
-Result<std::vector<std::int32_t>> RequestRun::encode_chat() const {
-  if (model_.tokenizer == nullptr) return no_tokenizer("messages");
-  if (!model_.render_chat) {
-    return Error{
-        .code = ErrorCode::kInvalidArgument,
-        .message = "the model " + model_.name + " has no chat template; use /v1/completions or --chat-template",
-        .field = "messages"};
-  }
-  Result<std::string> text = model_.render_chat(*request_.chat);
-  if (!text.ok()) return std::move(text).error();
-  return model_.tokenizer->encode(*text, EncodeOptions{.add_special_tokens = false});
-}
-
 Result<std::vector<std::vector<std::int32_t>>> RequestRun::encode_all() const {
   std::vector<std::vector<std::int32_t>> prompts;
   if (model_.tokenizer == nullptr && !request_.stop.empty()) return no_tokenizer("stop");
   if (request_.chat.has_value()) {
-    Result<std::vector<std::int32_t>> ids = encode_chat();
+    Result<std::vector<std::int32_t>> ids = encode_chat(*request_.chat, model_);
     if (!ids.ok()) return std::move(ids).error();
     prompts.push_back(std::move(*ids));
   }
@@ -76,9 +56,8 @@ Result<std::vector<std::vector<std::int32_t>>> RequestRun::encode_all() const {
       prompts.push_back(*ids);
       continue;
     }
-    if (model_.tokenizer == nullptr) return no_tokenizer("prompt");
-    Result<std::vector<std::int32_t>> ids = model_.tokenizer->encode(
-        std::get<std::string>(prompt), EncodeOptions{.add_special_tokens = request_.add_special_tokens});
+    Result<std::vector<std::int32_t>> ids =
+        encode_text(std::get<std::string>(prompt), model_, request_.add_special_tokens, "prompt");
     if (!ids.ok()) return std::move(ids).error();
     prompts.push_back(std::move(*ids));
   }

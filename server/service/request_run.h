@@ -54,7 +54,6 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
 
   void prepare();
   Result<std::vector<std::vector<std::int32_t>>> encode_all() const;
-  Result<std::vector<std::int32_t>> encode_chat() const;
   Status submit_all(const std::vector<std::vector<std::int32_t>>& prompts);
   Status submit_choice(std::size_t prompt_index, const std::vector<std::int32_t>& prompt, int max_tokens,
                        std::uint64_t seed);

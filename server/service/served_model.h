@@ -9,7 +9,7 @@
 #include "engine/engine.h"
 #include "kernels/result.h"
 #include "models/tokenizer/tokenizer.h"
-#include "server/chat/chat_input.h"
+#include "server/service/generation_request.h"
 #include "server/service/sampling_defaults.h"
 #include "server/service/validation.h"
 

@@ -60,9 +60,8 @@ Result<ServedModel> Service::find_model(const std::string& name) const {
 
 std::unique_ptr<Generation> Service::generate(GenerationRequest request) {
   if (request.id.empty()) request.id = make_request_id("gen-");
-  Result<ServedModel> model = find_model(request.model);
+  Result<ServedModel> model = find_ready(request.model);
   if (!model.ok()) return refused(request, std::move(model).error());
-  if (Status status = check_ready(*model); !status.ok()) return refused(request, std::move(status).error());
   apply_defaults(model->defaults, request.sampling);
   if (Status status = validate(request, model->limits); !status.ok())
     return refused(request, std::move(status).error());
@@ -76,9 +75,32 @@ std::unique_ptr<Generation> Service::generate(GenerationRequest request) {
   return std::make_unique<Generation>(std::move(id), std::move(name), std::move(events), [run] { run->cancel(); });
 }
 
+void Service::tokenize(TokenizeRequest request, std::function<void(Result<Tokenized>)> done) {
+  Result<ServedModel> model = find_ready(request.model);
+  if (!model.ok()) return done(std::move(model).error());
+  workers_.queue()->post([request = std::move(request), model = std::move(*model), done = std::move(done)] {
+    done(server::tokenize(request, model));
+  });
+}
+
+void Service::detokenize(DetokenizeRequest request, std::function<void(Result<std::string>)> done) {
+  Result<ServedModel> model = find_ready(request.model);
+  if (!model.ok()) return done(std::move(model).error());
+  workers_.queue()->post([request = std::move(request), model = std::move(*model), done = std::move(done)] {
+    done(server::detokenize(request, model));
+  });
+}
+
 void Service::start_draining() {
   std::lock_guard lock(mutex_);
   draining_ = true;
+}
+
+Result<ServedModel> Service::find_ready(const std::string& name) const {
+  Result<ServedModel> model = find_model(name);
+  if (!model.ok()) return model;
+  if (Status status = check_ready(*model); !status.ok()) return std::move(status).error();
+  return model;
 }
 
 Status Service::check_ready(const ServedModel& model) const {

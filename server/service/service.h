@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -9,6 +10,7 @@
 #include "server/service/generation_request.h"
 #include "server/service/served_model.h"
 #include "server/service/service_observer.h"
+#include "server/service/tokenization.h"
 #include "server/service/worker_pool.h"
 
 namespace krait::server {
@@ -28,6 +30,10 @@ class Service {
   /// Never fails itself: what is wrong with a request arrives as its first event. Returns at once.
   std::unique_ptr<Generation> generate(GenerationRequest request);
 
+  /// `done` is called once, on a worker's thread; or at once, on the caller's, when the model cannot be asked.
+  void tokenize(TokenizeRequest request, std::function<void(Result<Tokenized>)> done);
+  void detokenize(DetokenizeRequest request, std::function<void(Result<std::string>)> done);
+
   /// From now on every request is refused with kUnavailable; what runs goes on (the engines drain themselves).
   void start_draining();
   /// True when a request would be served.
@@ -36,6 +42,8 @@ class Service {
   [[nodiscard]] std::string not_ready_reason() const;
 
  private:
+  /// The named model, if it would serve a request.
+  [[nodiscard]] Result<ServedModel> find_ready(const std::string& name) const;
   Status check_ready(const ServedModel& model) const;
 
   mutable std::mutex mutex_;

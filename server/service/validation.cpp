@@ -32,9 +32,9 @@ Status check_served(const GenerationRequest& request) {
   if (!request.session.empty()) return not_served("session_id");
   if (!request.adapter.empty()) return not_served("adapter");
   if (request.echo && request.chat.has_value()) return not_served("echo");
-  if (!request.tools.is_null() && !request.tools.empty()) return not_served("tools");
-  if (!request.constraint.is_null()) {
-    return not_served(request.constraint_field.empty() ? "constraint" : request.constraint_field);
+  if (request.output_format.has_value()) return not_served(request.output_format->field);
+  if (request.chat.has_value() && !request.chat->tools.is_null() && request.tool_choice.mode != ToolChoiceMode::kNone) {
+    return not_served("tools");
   }
   return ok_status();
 }

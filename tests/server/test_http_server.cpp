@@ -64,6 +64,40 @@ TEST_CASE_METHOD(HttpFixture, "The small endpoints") {
   CHECK_THAT(once(get("/metrics")), Contains("text/plain") && Contains("some_metric 1"));
 }
 
+TEST_CASE_METHOD(HttpFixture, "Texts and conversations become ids, and ids texts") {
+  CHECK_THAT(once(post("/tokenize", R"({"prompt": "ab", "return_token_strs": true})")),
+             StartsWith("HTTP/1.1 200") &&
+                 Contains(R"({"count":2,"max_model_len":200,"tokens":[97,98],"token_strs":["a","b"]})"));
+  CHECK_THAT(once(post("/tokenize", R"({"prompt": "", "zebra": 1})")),
+             Contains(R"({"count":0,"max_model_len":200,"tokens":[],"token_strs":null})") &&
+                 Contains("x-krait-ignored-fields: zebra"));
+  CHECK_THAT(once(post("/tokenize", R"({"messages": [{"role": "user", "content": "A"}]})")),
+             Contains(R"("tokens":[65])"));
+  CHECK_THAT(once(post("/detokenize", R"({"tokens": [97, 256, 98]})")), Contains(R"({"prompt":"a<0>b"})"));
+  CHECK_THAT(once(post("/detokenize", R"({"tokens": []})")), Contains(R"({"prompt":""})"));
+}
+
+TEST_CASE_METHOD(HttpFixture, "What cannot be tokenised is a 400 that names the field") {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({})", "prompt"},
+      {R"({"prompt": ["a"]})", "prompt"},
+      {R"({"prompt": "a", "messages": []})", "prompt"},
+      {R"({"prompt": "a", "add_special_tokens": 1})", "add_special_tokens"},
+      {R"({"messages": []})", "messages"},
+      {R"({"messages": [{"role": "user", "content": "raise"}]})", "messages"},
+      {R"({"messages": [{"role": "user", "content": "a"}], "chat_template": "x"})", "chat_template"},
+  };
+  for (const auto& [body, field] : cases) {
+    CHECK_THAT(once(post("/tokenize", body)),
+               StartsWith("HTTP/1.1 400") && Contains(R"("param":")" + std::string(field) + "\""));
+  }
+  for (const char* body : {"{}", R"({"tokens": "a"})", R"({"tokens": [1.5]})", R"({"tokens": [260]})",
+                           R"({"tokens": [-1]})", R"({"tokens": [99999999999]})"}) {
+    CHECK_THAT(once(post("/detokenize", body)), StartsWith("HTTP/1.1 400") && Contains(R"("param":"tokens")"));
+  }
+  CHECK_THAT(once(post("/tokenize", R"({"prompt": "a", "model": "other"})")), StartsWith("HTTP/1.1 404"));
+}
+
 TEST_CASE_METHOD(HttpFixture, "Every kind of bad request has its status and the error object") {
   CHECK_THAT(once(post("/v1/completions", "{")), StartsWith("HTTP/1.1 400") && Contains("not valid JSON"));
   CHECK_THAT(once(post("/v1/completions", R"({"prompt": "x", "temperature": "hot"})")),

@@ -10,6 +10,9 @@ TEST_CASE("Paths find their endpoints, queries are ignored") {
   CHECK(match_route("POST", "/v1/completions").route.endpoint == Endpoint::kCompletions);
   CHECK(match_route("POST", "/v1/chat/completions?x=1").route.endpoint == Endpoint::kChat);
   CHECK(match_route("GET", "/v1/models").route.endpoint == Endpoint::kModels);
+  CHECK(match_route("POST", "/tokenize").route.endpoint == Endpoint::kTokenize);
+  CHECK(match_route("POST", "/detokenize").route.endpoint == Endpoint::kDetokenize);
+  CHECK(match_route("GET", "/tokenize").failure.allow == "POST");
   CHECK(match_route("GET", "/health").route.endpoint == Endpoint::kHealth);
 }
 

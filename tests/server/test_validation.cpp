@@ -99,8 +99,6 @@ TEST_CASE("A field that is not served yet is refused by name") {
          r.echo = true;
          r.chat.emplace();
        }},
-      {"tools", [](Request& r) { r.tools = nlohmann::ordered_json::array({1}); }},
-      {"response_format", [](Request& r) { r.constraint = "x", r.constraint_field = "response_format"; }},
   };
   for (const auto& [field, change] : cases) {
     const Error error = refused(change);
