@@ -43,12 +43,6 @@ def test_messages_become_the_prompt_of_a_chat(server: Server) -> None:
     assert tokens["tokens"][:without["count"]] == without["tokens"] and without["count"] < tokens["count"]
 
 
-def test_a_continued_message_ends_the_prompt(server: Server) -> None:
-    messages = [*MORAL, {"role": "assistant", "content": "The flatterer lives"}]
-    text = detokenize(server, tokenize(server, messages=messages, continue_final_message=True)["tokens"])
-    assert text.endswith("The flatterer lives")
-
-
 def test_what_is_wrong_is_named(server: Server) -> None:
     def post(path: str, **body: Any) -> Any:
         return server.http.post(path, json=body)
