@@ -44,12 +44,11 @@ std::string error_body(const Error& error) {
   Json object = {{"message", error.message}, {"type", mapping.openai_type}, {"param", nullptr}, {"code", nullptr}};
   if (!error.field.empty()) object["param"] = error.field;
   if (!mapping.openai_code.empty()) object["code"] = mapping.openai_code;
-  return dump_json(nlohmann::json{{"error", std::move(object)}});
+  return dump_json({{"error", std::move(object)}});
 }
 
 std::string error_body(const std::string& message, const std::string& type, const std::string& code) {
-  return dump_json(
-      nlohmann::json{{"error", {{"message", message}, {"type", type}, {"param", nullptr}, {"code", code}}}});
+  return dump_json({{"error", {{"message", message}, {"type", type}, {"param", nullptr}, {"code", code}}}});
 }
 
 Json usage_json(const Usage& usage) {
