@@ -49,21 +49,13 @@ function(krait_correct_xgrammar file old new)
   set(xgrammar_sources "${xgrammar_sources}" PARENT_SCOPE)
 endfunction()
 
-# A string with minLength or maxLength could hold raw control characters, which JSON forbids, and no escapes at all. An
-# escape counts as one character, so that those of surrogates, two of which make one, are left out.
+# A string with minLength or maxLength could hold raw control characters, which JSON forbids. (It still has no escapes: with
+# them a repetition is no longer of one character class, and a mask of a large vocabulary takes a second.)
 krait_correct_xgrammar(json_schema_converter.cc
 [=[          builder_.AddCharacterClass({{'"', '"'}, {'\\', '\\'}, {'\r', '\r'}, {'\n', '\n'}}, true);
-      int32_t body = Repeat(rule_name + "_characters", character, spec.min_length, spec.max_length);]=]
+      int32_t body =]=]
 [=[          builder_.AddCharacterClass({{'"', '"'}, {'\\', '\\'}, {0, 0x1f}}, true);
-      int32_t hexadecimal = builder_.AddCharacterClass({{'A', 'F'}, {'a', 'f'}, {'0', '9'}});
-      int32_t not_surrogate = Choice(
-          {Sequence({builder_.AddCharacterClass({{'A', 'C'}, {'E', 'F'}, {'a', 'c'}, {'e', 'f'}, {'0', '9'}}), hexadecimal}),
-           Sequence({builder_.AddCharacterClass({{'D', 'D'}, {'d', 'd'}}), builder_.AddCharacterClass({{'0', '7'}})})});
-      int32_t escape = Choice(
-          {builder_.AddCharacterClass({{'"', '"'}, {'\\', '\\'}, {'/', '/'}, {'b', 'b'}, {'f', 'f'}, {'n', 'n'}, {'r', 'r'}, {'t', 't'}}),
-           Sequence({ByteString("u"), not_surrogate, hexadecimal, hexadecimal})});
-      int32_t json_character = Choice({character, Sequence({ByteString("\\"), escape})});
-      int32_t body = Repeat(rule_name + "_characters", json_character, spec.min_length, spec.max_length);]=])
+      int32_t body =]=])
 
 # Keywords that it does not implement were ignored in silence; as warnings they become refusals (library_messages.h).
 krait_correct_xgrammar(json_schema_converter.cc

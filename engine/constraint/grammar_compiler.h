@@ -17,7 +17,7 @@ struct ConstraintLimits {
   std::size_t text_bytes = 256 * 1024;
   int nesting = 256;                                 ///< brackets in brackets
   std::size_t compile_bytes = std::size_t{1} << 30;  ///< memory that one compilation may hold
-  std::chrono::milliseconds compile_time{10'000};    ///< of the processor, for one compilation
+  std::chrono::milliseconds compile_time{20'000};    ///< of the processor, for one compilation
   std::size_t step_bytes = std::size_t{256} << 20;   ///< memory that one matcher may gain in one call
   /// Of the processor, for each call of a matcher; and what all its calls together may take above that. One request
   /// that is slow at every token would slow down all that run beside it.
