@@ -1,5 +1,5 @@
-// Follows the reference's order of steps closely, odd corners included: a token whose white space was already taken by
-// its left neighbour still counts, and one that is refused as part of a word is skipped whole.
+// Follows the reference's order of steps closely, odd corners included: a token whose white space its left neighbour
+// has taken in part still counts, and one that is refused as part of a word is skipped whole.
 #include "models/tokenizer/added_tokens.h"
 
 #include <algorithm>
@@ -58,7 +58,8 @@ void AddedTokens::add(AddedToken token, const Normalizer* normalizer, const Load
     const auto at = static_cast<std::size_t>(by_id_[id]);
     token.special = token.special || tokens_[at].special;
     tokens_[at] = std::move(token);
-    normalized_contents_[at] = std::move(content.text);
+    // A spelling that was normalized once stays, even where the later flags ask for none.
+    if (content.text != tokens_[at].content) normalized_contents_[at] = std::move(content.text);
   }
 }
 
@@ -72,7 +73,11 @@ void AddedTokens::index() {
     const auto namesake = vocabulary_.find(normalized_contents_[i]);
     const auto named = namesake ? by_id_[static_cast<std::size_t>(*namesake)] : -1;
     skipped_[id] = named >= 0 && tokens_[static_cast<std::size_t>(named)].special;
-    (token.normalized ? normalized_ : raw_).add(normalized_contents_[i], i);
+    if (token.normalized) {
+      normalized_.add(normalized_contents_[i], i);
+    } else {
+      raw_.add(token.content, i);
+    }
   }
 }
 
@@ -93,10 +98,11 @@ std::vector<Section> AddedTokens::split(std::string_view text, const StringMatch
     std::size_t end = match->end;
     from = end;
     if (token.single_word && (word_before(text, begin) || word_at(text, end))) continue;
-    if (token.lstrip) begin = white_space_begin(text, std::min(done, begin), begin);
+    if (token.lstrip) begin = std::max(done, white_space_begin(text, std::min(done, begin), begin));
     if (token.rstrip) end = white_space_end(text, end);
     if (done < begin) sections.push_back({.text = text.substr(done, begin - done), .token = std::nullopt});
-    sections.push_back({.text = text.substr(begin, end - begin), .token = token.id});
+    // A token of white space that its left neighbour has taken whole is no token any more.
+    if (begin < end) sections.push_back({.text = text.substr(begin, end - begin), .token = token.id});
     done = end;
   }
   if (done < text.size()) sections.push_back({.text = text.substr(done), .token = std::nullopt});

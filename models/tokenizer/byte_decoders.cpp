@@ -1,4 +1,5 @@
 // Decoders that make text of bytes: each must not let half a character out.
+#include <algorithm>
 #include <optional>
 
 #include "models/tokenizer/byte_alphabet.h"
@@ -70,9 +71,8 @@ std::optional<char> byte_of(std::string_view token) {
 class ByteFallbackDecoder : public Decoder {
  public:
   [[nodiscard]] std::unique_ptr<DecoderStage> stage(StageUse use, std::unique_ptr<DecoderStage> next) const override {
-    auto result = std::make_unique<Stage>(use.streaming && !use.fused, std::move(next));
-    if (use.fused) return make_collecting_stage(std::move(result));
-    return result;
+    if (use.fused) return std::make_unique<FusedStage>(std::move(next));
+    return std::make_unique<Stage>(use.streaming, std::move(next));
   }
   [[nodiscard]] std::string token_bytes(std::string token) const override {
     const auto byte = byte_of(token);
@@ -80,6 +80,44 @@ class ByteFallbackDecoder : public Decoder {
   }
 
  private:
+  /// A fused text is one token: it is a byte's, or itself.
+  class FusedStage : public DecoderStage {
+   public:
+    using DecoderStage::DecoderStage;
+    void push(std::string_view part) override {
+      if (passing_) {
+        next().push(part);
+        return;
+      }
+      start_ += part;
+      if (start_.size() <= kByteToken.size() &&
+          start_.starts_with(kByteToken.substr(0, std::min(start_.size(), kName)))) {
+        return;  // may still become one
+      }
+      next().push(start_);
+      start_.clear();
+      passing_ = true;
+    }
+    void finish() override {
+      const auto byte = passing_ ? std::nullopt : byte_of(start_);
+      if (byte && static_cast<std::uint8_t>(*byte) >= 0x80) {
+        next().push(kReplacement);
+      } else if (byte) {
+        next().push(std::string_view(&*byte, 1));
+      } else if (!start_.empty()) {
+        next().push(start_);
+      }
+      next().finish();
+    }
+
+   private:
+    static constexpr std::string_view kByteToken = "<0x00>";
+    static constexpr std::size_t kName = 3;  ///< of it, "<0x" is fixed
+
+    bool passing_ = false;
+    std::string start_;
+  };
+
   class Stage : public DecoderStage {
    public:
     Stage(bool streaming, std::unique_ptr<DecoderStage> next) : DecoderStage(std::move(next)), streaming_(streaming) {}

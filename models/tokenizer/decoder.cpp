@@ -13,6 +13,7 @@ class FuseDecoder : public Decoder {
     return next;
   }
   [[nodiscard]] bool fuses(bool /*fused_before*/) const override { return true; }
+  [[nodiscard]] bool only_joins() const override { return true; }
   [[nodiscard]] std::string token_bytes(std::string token) const override { return token; }
 };
 
@@ -27,7 +28,8 @@ class SequenceDecoder : public Decoder {
       use.fused = step->fuses(use.fused);
     }
     for (std::size_t i = steps_.size(); i-- > 0;) {
-      next = steps_[i]->stage({.fused = fused[i], .streaming = use.streaming}, std::move(next));
+      const bool divisible = i + 1 == steps_.size() ? use.divisible : steps_[i + 1]->only_joins();
+      next = steps_[i]->stage({.fused = fused[i], .streaming = use.streaming, .divisible = divisible}, std::move(next));
     }
     return next;
   }

@@ -29,6 +29,7 @@ class DecoderStage {
 struct StageUse {
   bool fused = false;      ///< its parts are parts of one text, not tokens
   bool streaming = false;  ///< text must leave as soon as it can stand; else all that matters is the whole
+  bool divisible = true;   ///< what leaves may be cut anywhere, because nothing behind asks what was one token
 };
 
 /// Turns the spellings of tokens back into text. Immutable; stages refer to it and must not outlive it.
@@ -38,6 +39,8 @@ class Decoder {
   [[nodiscard]] virtual std::unique_ptr<DecoderStage> stage(StageUse use, std::unique_ptr<DecoderStage> next) const = 0;
   /// Whether what leaves the stage is one text.
   [[nodiscard]] virtual bool fuses(bool fused_before) const { return fused_before; }
+  /// Whether all that the stage does is to join its tokens.
+  [[nodiscard]] virtual bool only_joins() const { return false; }
   /// The bytes that a token in the middle of a text stands for, before any repair of UTF-8.
   [[nodiscard]] virtual std::string token_bytes(std::string token) const = 0;
 };

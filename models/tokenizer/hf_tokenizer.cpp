@@ -120,7 +120,7 @@ std::optional<std::string_view> HfTokenizer::spelling(std::int32_t id) const {
 
 std::string HfTokenizer::decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const {
   std::string text;
-  const auto decoder = parts_.decoder->stage({.fused = false, .streaming = false}, std::make_unique<Collector>(text));
+  const auto decoder = parts_.decoder->stage(StageUse{}, std::make_unique<Collector>(text));
   for (const std::int32_t id : ids) {
     if (skip_special_tokens && parts_.added.is_skipped(id)) continue;
     if (const auto token = spelling(id)) decoder->push(*token);
@@ -135,7 +135,7 @@ std::unique_ptr<DecodeStream> HfTokenizer::stream(bool skip_special_tokens) cons
     Stream(const HfTokenizer& tokenizer, bool skip_special_tokens)
         : tokenizer_(tokenizer),
           skip_special_tokens_(skip_special_tokens),
-          decoder_(tokenizer.parts_.decoder->stage({.fused = false, .streaming = true},
+          decoder_(tokenizer.parts_.decoder->stage({.fused = false, .streaming = true, .divisible = true},
                                                    std::make_unique<Collector>(text_))) {}
     std::string push(std::int32_t id) override {
       const bool skipped = skip_special_tokens_ && tokenizer_.parts_.added.is_skipped(id);

@@ -93,7 +93,7 @@ class BpeDecoder : public Decoder {
   explicit BpeDecoder(std::string suffix) : suffix_(std::move(suffix)) {}
   [[nodiscard]] std::unique_ptr<DecoderStage> stage(StageUse use, std::unique_ptr<DecoderStage> next) const override {
     if (use.fused && !suffix_.empty()) return make_streaming_replace(suffix_, "", std::move(next));
-    auto result = std::make_unique<Stage>(*this, use.streaming, std::move(next));
+    auto result = std::make_unique<Stage>(*this, use.streaming && use.divisible, std::move(next));
     if (use.fused) return make_collecting_stage(std::move(result));
     return result;
   }
@@ -102,12 +102,16 @@ class BpeDecoder : public Decoder {
  private:
   class Stage : public DecoderStage {
    public:
-    Stage(const BpeDecoder& decoder, bool streaming, std::unique_ptr<DecoderStage> next)
-        : DecoderStage(std::move(next)), decoder_(decoder), streaming_(streaming) {}
+    Stage(const BpeDecoder& decoder, bool divides, std::unique_ptr<DecoderStage> next)
+        : DecoderStage(std::move(next)), decoder_(decoder), divides_(divides) {}
     void push(std::string_view token) override {
       pass(" ");
+      if (token.find(decoder_.suffix_) == std::string_view::npos) {
+        next().push(token);
+        return;
+      }
       // Up to the first suffix the text does not depend on whether this is the last token.
-      const std::size_t certain = streaming_ ? std::min(token.find(decoder_.suffix_), token.size()) : 0;
+      const std::size_t certain = divides_ ? std::min(token.find(decoder_.suffix_), token.size()) : 0;
       if (certain > 0) next().push(token.substr(0, certain));
       held_ = token.substr(certain);
     }
@@ -123,7 +127,7 @@ class BpeDecoder : public Decoder {
     }
 
     const BpeDecoder& decoder_;
-    bool streaming_;
+    bool divides_;
     std::optional<std::string> held_;  ///< the last token, as far as it has not left
   };
 

@@ -111,6 +111,22 @@ TEST_CASE("added tokens are numbered as the reference does, and decode to their 
   CHECK(tokenizer->notes().size() == 2);
 }
 
+TEST_CASE("an added token of white space that its neighbour has taken is gone") {
+  auto json = fusing_tokenizer();
+  json["added_tokens"] = {{{"id", 6}, {"content", " "}, {"lstrip", true}, {"rstrip", true}, {"normalized", false}}};
+  CHECK(encode(*load_json(json), "  a") == Ids{6, 1});
+}
+
+TEST_CASE("an added token that is listed twice keeps a normalized spelling") {
+  auto json = fusing_tokenizer();
+  json["normalizer"] = {{"type", "Lowercase"}};
+  json["added_tokens"] = {{{"id", 6}, {"content", "X"}, {"normalized", true}, {"special", false}},
+                          {{"id", 6}, {"content", "X"}, {"normalized", false}, {"special", false}}};
+  const auto tokenizer = load_json(json);
+  CHECK(encode(*tokenizer, "Xx") == Ids{6, 0});
+  CHECK(tokenizer->decode(Ids{6}, false) == "x");
+}
+
 TEST_CASE("Unigram breaks ties and joins unknown characters as the reference does") {
   auto json = fusing_tokenizer();
   json["model"] = nlohmann::json::parse(R"({"type": "Unigram", "unk_id": 0, "byte_fallback": false, "vocab":
@@ -175,6 +191,12 @@ TEST_CASE("decoders join tokens as the reference does, streamed or not") {
   CHECK(decoded({{"type", "BPEDecoder"}, {"suffix", "$"}}, {"x$", "y", "z$"}) == "x yz");
   CHECK(decoded({{"type", "CTC"}, {"pad_token", "_"}, {"word_delimiter_token", "|"}, {"cleanup", true}},
                 {"x", "x", "_", "x", "|", "y"}) == "xx y");
+}
+
+TEST_CASE("a decoder in the middle of a chain keeps its tokens whole when streamed") {
+  const nlohmann::json suffix = {{"type", "BPEDecoder"}, {"suffix", "$"}};
+  const nlohmann::json ctc = {{"type", "CTC"}, {"pad_token", "_"}, {"word_delimiter_token", "|"}, {"cleanup", false}};
+  CHECK(decoded({{"type", "Sequence"}, {"decoders", {suffix, ctc}}}, {"x", "x", "y$", "y$", "z"}) == "xy z");
 }
 
 TEST_CASE("templates may be written in short, and repeat or leave out the text") {
