@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = ("demo/", "tests/golden/", "LICENSE")
+DATA = ("demo/", "tests/golden/", "tests/fuzz/corpus/", "LICENSE")
 MACHINE_PATH = re.compile(r"(?<![\w.}\])])/(?:work|root|home|Users|mnt|scratch)/[\w.]")
 URL = re.compile(r"https?://([A-Za-z0-9.-]+)")
 KNOWN_HOSTS = {
     "127.0.0.1", "localhost", "0.0.0.0", "krait", "www.apache.org", "arxiv.org", "huggingface.co", "github.com", "git-lfs.github.com",
-    "json-schema.org", "www.unicode.org", "unicode.org", "doi.org", "example.com",
+    "json-schema.org", "xgrammar.mlc.ai", "www.unicode.org", "unicode.org", "doi.org", "example.com",
 }
 
 
