@@ -13,10 +13,11 @@
 namespace krait::server {
 namespace {
 
-Error to_error(const jinja::TemplateError& error, int line, ErrorCode code) {
+Error to_error(const jinja::TemplateError& error, jinja::Position position, ErrorCode code) {
   if (error.failure() == jinja::Failure::kRaised) return {.code = code, .message = error.what(), .field = "messages"};
-  const int at = error.line() > 0 ? error.line() : line;
-  const std::string place = at > 0 ? ", line " + std::to_string(at) : "";
+  const jinja::Position at = error.at().line > 0 ? error.at() : position;
+  const std::string place =
+      at.line > 0 ? ", line " + std::to_string(at.line) + ", column " + std::to_string(at.column) : "";
   return {.code = code, .message = "chat template" + place + ": " + error.what(), .field = {}};
 }
 
@@ -26,7 +27,7 @@ class JinjaTemplate : public ChatTemplate {
 
   [[nodiscard]] Result<std::string> render(const nlohmann::ordered_json& variables,
                                            const RenderOptions& options) const override {
-    int line = 0;
+    jinja::Position at;
     try {
       const jinja::Value globals = jinja::from_json(variables);
       if (globals.dict() == nullptr) jinja::render_error("the variables are not an object");
@@ -34,12 +35,12 @@ class JinjaTemplate : public ChatTemplate {
       try {
         jinja::execute_body(body_, context);
       } catch (const jinja::TemplateError&) {
-        line = context.line();
+        at = context.position();
         throw;
       }
       return context.take_output();
     } catch (const jinja::TemplateError& error) {
-      return to_error(error, line, ErrorCode::kInvalidArgument);
+      return to_error(error, at, ErrorCode::kInvalidArgument);
     }
   }
 
@@ -59,7 +60,7 @@ Result<std::unique_ptr<ChatTemplate>> ChatTemplate::parse(std::string_view sourc
     return std::unique_ptr<ChatTemplate>(std::make_unique<JinjaTemplate>(jinja::parse_template(source)));
   } catch (const jinja::TemplateError& error) {
     const bool unsupported = error.failure() == jinja::Failure::kUnsupported;
-    return to_error(error, 0, unsupported ? ErrorCode::kUnsupported : ErrorCode::kInvalidArgument);
+    return to_error(error, {}, unsupported ? ErrorCode::kUnsupported : ErrorCode::kInvalidArgument);
   }
 }
 

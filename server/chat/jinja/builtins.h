@@ -17,14 +17,13 @@ using Method = Filter;
 /// Null for a name that this interpreter does not implement.
 Filter find_filter(std::string_view name);
 Test find_test(std::string_view name);
-/// Whether the filter is implemented for text marked safe; most would have to keep the mark.
-bool takes_markup(Filter filter);
+/// Applies a filter. Text marked safe keeps its mark through those that keep it in Python; all others see plain text.
+Value apply_filter(RenderContext& context, Filter filter, const Value& subject, const CallArguments& arguments);
 
-/// The global functions: range, namespace, dict, raise_exception, strftime_now. Undefined for any other name.
+/// The global functions: range, namespace, dict, cycler, joiner, raise_exception, strftime_now, and lipsum, which
+/// refuses to be called. Undefined for any other name.
 Value find_function(const std::string& name);
 
-/// Whether any type has a method of that name that can be called here, or that the sandbox refuses when it is called.
-bool is_method_name(std::string_view name);
 /// The method of this value's type, bound to it. Undefined, with the reason, for one that the sandbox refuses; nullopt
 /// where Python has none; an error where Python has one that is not implemented here.
 std::optional<Value> find_method(const Value& object, std::string_view name);
@@ -41,6 +40,8 @@ class Parameters {
   const Value& required(std::size_t index) const;
   [[nodiscard]] bool flag(std::size_t index, bool fallback) const;
   [[nodiscard]] std::int64_t integer(std::size_t index, std::int64_t fallback) const;
+  /// A string that must be there.
+  [[nodiscard]] std::string required_text(std::size_t index) const;
   /// A string; None stands for the default.
   [[nodiscard]] std::string text(std::size_t index, std::string_view fallback) const;
 

@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "server/chat/jinja/position.h"
+
 namespace krait::server::jinja {
 
 enum class Failure {
@@ -16,15 +18,15 @@ enum class Failure {
 /// Thrown inside the interpreter only; ChatTemplate turns it into an Error.
 class TemplateError : public std::runtime_error {
  public:
-  TemplateError(Failure failure, const std::string& message, int line = 0)
-      : std::runtime_error(message), failure_(failure), line_(line) {}
+  TemplateError(Failure failure, const std::string& message, Position at = {})
+      : std::runtime_error(message), failure_(failure), at_(at) {}
   [[nodiscard]] Failure failure() const { return failure_; }
-  /// 0 when it is not known yet: the renderer knows which line it is at.
-  [[nodiscard]] int line() const { return line_; }
+  /// Line 0 when it is not known yet: the renderer knows where it is.
+  [[nodiscard]] Position at() const { return at_; }
 
  private:
   Failure failure_;
-  int line_;
+  Position at_;
 };
 
 /// Fails like the exception of Python that Jinja would let through.

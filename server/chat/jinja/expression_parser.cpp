@@ -3,6 +3,7 @@
 #include "server/chat/jinja/expression_parser.h"
 
 #include <charconv>
+#include <cstdlib>
 
 namespace krait::server::jinja {
 namespace {
@@ -35,19 +36,23 @@ bool is_keyword(std::string_view name) {
 
 ExpressionPtr ExpressionParser::parse_expression() {
   const TokenStream::Level level(stream_);
+  const std::size_t unknown_before = unknown_.size();
   ExpressionPtr node = parse_or();
   while (stream_.is_name("if")) {
-    const int line = stream_.take().line;
+    const bool soft = set_soft(true);
+    const Position at = stream_.take().at;
     stream_.count_operator();
     ExpressionPtr condition = parse_or();
     ExpressionPtr otherwise = stream_.accept_name("else") ? parse_expression() : nullptr;
-    node = make_conditional(line, std::move(condition), std::move(node), std::move(otherwise));
+    set_soft(soft);
+    unknown_.erase(unknown_.begin() + static_cast<std::ptrdiff_t>(unknown_before), unknown_.end());
+    node = make_conditional(at, std::move(condition), std::move(node), std::move(otherwise));
   }
   return node;
 }
 
 ExpressionPtr ExpressionParser::parse_tuple() {
-  const int line = stream_.line();
+  const Position at = stream_.position();
   std::vector<ExpressionPtr> items;
   items.push_back(parse_expression());
   if (!stream_.is_operator(",")) return std::move(items.front());
@@ -55,15 +60,28 @@ ExpressionPtr ExpressionParser::parse_tuple() {
     if (stream_.is(TokenKind::kBlockEnd) || stream_.is(TokenKind::kVariableEnd) || stream_.is_operator(")")) break;
     items.push_back(parse_expression());
   }
-  return make_list(line, SequenceKind::kTuple, std::move(items));
+  return make_list(at, SequenceKind::kTuple, std::move(items));
+}
+
+ExpressionPtr ExpressionParser::parse_tuple_without_condition() {
+  const TokenStream::Level level(stream_);
+  const Position at = stream_.position();
+  std::vector<ExpressionPtr> items;
+  items.push_back(parse_or());
+  if (!stream_.is_operator(",")) return std::move(items.front());
+  while (stream_.accept_operator(",")) {
+    if (stream_.is(TokenKind::kBlockEnd) || stream_.is_name("recursive") || stream_.is_name("if")) break;
+    items.push_back(parse_or());
+  }
+  return make_list(at, SequenceKind::kTuple, std::move(items));
 }
 
 ExpressionPtr ExpressionParser::parse_or() {
   ExpressionPtr node = parse_and();
   while (stream_.is_name("or")) {
-    const int line = stream_.take().line;
+    const Position at = stream_.take().at;
     stream_.count_operator();
-    node = make_or(line, std::move(node), parse_and());
+    node = make_or(at, std::move(node), parse_and());
   }
   return node;
 }
@@ -71,9 +89,9 @@ ExpressionPtr ExpressionParser::parse_or() {
 ExpressionPtr ExpressionParser::parse_and() {
   ExpressionPtr node = parse_not();
   while (stream_.is_name("and")) {
-    const int line = stream_.take().line;
+    const Position at = stream_.take().at;
     stream_.count_operator();
-    node = make_and(line, std::move(node), parse_not());
+    node = make_and(at, std::move(node), parse_not());
   }
   return node;
 }
@@ -81,18 +99,18 @@ ExpressionPtr ExpressionParser::parse_and() {
 ExpressionPtr ExpressionParser::parse_not() {
   if (!stream_.is_name("not")) return parse_comparison();
   const TokenStream::Level level(stream_);
-  const int line = stream_.take().line;
-  return make_not(line, parse_not());
+  const Position at = stream_.take().at;
+  return make_not(at, parse_not());
 }
 
 ExpressionPtr ExpressionParser::parse_comparison() {
-  const int line = stream_.line();
+  const Position at = stream_.position();
   ExpressionPtr node = parse_sum();
   std::vector<std::pair<std::string, ExpressionPtr>> rest;
   for (std::string symbol = take_comparison(stream_); !symbol.empty(); symbol = take_comparison(stream_)) {
     rest.emplace_back(std::move(symbol), parse_sum());
   }
-  return rest.empty() ? std::move(node) : make_comparison(line, std::move(node), std::move(rest));
+  return rest.empty() ? std::move(node) : make_comparison(at, std::move(node), std::move(rest));
 }
 
 ExpressionPtr ExpressionParser::parse_sum() {
@@ -100,17 +118,17 @@ ExpressionPtr ExpressionParser::parse_sum() {
   while (stream_.is_operator("+") || stream_.is_operator("-")) {
     const Token op = stream_.take();
     stream_.count_operator();
-    node = make_binary(op.line, op.text, std::move(node), parse_concatenation());
+    node = make_binary(op.at, op.text, std::move(node), parse_concatenation());
   }
   return node;
 }
 
 ExpressionPtr ExpressionParser::parse_concatenation() {
-  const int line = stream_.line();
+  const Position at = stream_.position();
   std::vector<ExpressionPtr> parts;
   parts.push_back(parse_product());
   while (stream_.accept_operator("~")) parts.push_back(parse_product());
-  return parts.size() == 1 ? std::move(parts.front()) : make_concatenation(line, std::move(parts));
+  return parts.size() == 1 ? std::move(parts.front()) : make_concatenation(at, std::move(parts));
 }
 
 ExpressionPtr ExpressionParser::parse_product() {
@@ -119,7 +137,7 @@ ExpressionPtr ExpressionParser::parse_product() {
          stream_.is_operator("%")) {
     const Token op = stream_.take();
     stream_.count_operator();
-    node = make_binary(op.line, op.text, std::move(node), parse_power());
+    node = make_binary(op.at, op.text, std::move(node), parse_power());
   }
   return node;
 }
@@ -129,7 +147,7 @@ ExpressionPtr ExpressionParser::parse_power() {
   while (stream_.is_operator("**")) {  // from left to right, unlike Python
     const Token op = stream_.take();
     stream_.count_operator();
-    node = make_binary(op.line, op.text, std::move(node), parse_unary(true));
+    node = make_binary(op.at, op.text, std::move(node), parse_unary(true));
   }
   return node;
 }
@@ -139,7 +157,7 @@ ExpressionPtr ExpressionParser::parse_unary(bool with_filters) {
   if (stream_.is_operator("-") || stream_.is_operator("+")) {
     const TokenStream::Level level(stream_);
     const Token op = stream_.take();
-    node = make_unary(op.line, op.text[0], parse_unary(false));
+    node = make_unary(op.at, op.text[0], parse_unary(false));
   } else {
     node = parse_primary();
   }
@@ -157,20 +175,16 @@ ExpressionPtr ExpressionParser::parse_primary() {
 
 ExpressionPtr ExpressionParser::parse_name() {
   if (is_keyword(stream_.peek().text)) stream_.unexpected("an expression");
-  if (inside_macro_) {
-    for (const std::string_view name : {"caller", "varargs", "kwargs"}) {
-      if (stream_.is_name(name)) stream_.unsupported("'" + std::string(name) + "' in a macro");
-    }
+  for (SpecialNames& macro : macros_) {
+    macro.caller = macro.caller || stream_.is_name("caller");
+    macro.varargs = macro.varargs || stream_.is_name("varargs");
+    macro.kwargs = macro.kwargs || stream_.is_name("kwargs");
   }
   Token name = stream_.take();
-  if (name.text == "true" || name.text == "True") return make_constant(name.line, true);
-  if (name.text == "false" || name.text == "False") return make_constant(name.line, false);
-  if (name.text == "none" || name.text == "None") return make_constant(name.line, None{});
-  if (stream_.is_operator("(")) {
-    if (name.text == "loop") throw TemplateError(Failure::kUnsupported, "a recursive loop is not supported", name.line);
-    called_.push_back(name);
-  }
-  return make_name(name.line, std::move(name.text));
+  if (name.text == "true" || name.text == "True") return make_constant(name.at, true);
+  if (name.text == "false" || name.text == "False") return make_constant(name.at, false);
+  if (name.text == "none" || name.text == "None") return make_constant(name.at, None{});
+  return make_name(name.at, std::move(name.text));
 }
 
 ExpressionPtr ExpressionParser::parse_literal() {
@@ -178,46 +192,52 @@ ExpressionPtr ExpressionParser::parse_literal() {
   if (token.kind == TokenKind::kString) {
     std::string text;
     while (stream_.is(TokenKind::kString)) text += stream_.take().text;  // neighbours are one string, as in Python
-    return make_constant(token.line, std::move(text));
+    return make_constant(token.at, std::move(text));
   }
   if (token.kind == TokenKind::kInteger) {
     stream_.take();
     std::int64_t value = 0;
-    const auto parsed = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
-    if (parsed.ec != std::errc())
-      throw TemplateError(Failure::kUnsupported, "an integer above 64 bits is not supported", token.line);
-    return make_constant(token.line, value);
+    const char second = token.text.size() > 2 ? token.text[1] : '0';
+    const int base = second == 'x' ? 16 : second == 'o' ? 8 : second == 'b' ? 2 : 10;
+    const std::string_view digits = std::string_view(token.text).substr(base == 10 ? 0 : 2);
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
+    std::uint64_t large = 0;
+    const auto large_parsed = std::from_chars(digits.data(), digits.data() + digits.size(), large, base);
+    if (parsed.ec == std::errc::result_out_of_range && large_parsed.ec == std::errc())
+      return make_constant(token.at, Value::large_integer(large));
+    if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size())
+      throw TemplateError(Failure::kUnsupported, "an integer above 64 bits is not supported", token.at);
+    return make_constant(token.at, value);
   }
   if (token.kind != TokenKind::kFloat) stream_.unexpected("an expression");
   stream_.take();
   double value = 0.0;
   const auto parsed = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
-  if (parsed.ec != std::errc())
-    throw TemplateError(Failure::kUnsupported, "the number '" + token.text + "' is not supported", token.line);
-  return make_constant(token.line, value);
+  if (parsed.ec == std::errc::result_out_of_range) value = std::strtod(token.text.c_str(), nullptr);
+  return make_constant(token.at, value);
 }
 
 ExpressionPtr ExpressionParser::parse_parenthesis() {
-  const int line = stream_.take().line;
-  if (stream_.accept_operator(")")) return make_list(line, SequenceKind::kTuple, {});
+  const Position at = stream_.take().at;
+  if (stream_.accept_operator(")")) return make_list(at, SequenceKind::kTuple, {});
   ExpressionPtr node = parse_tuple();
   stream_.expect_operator(")");
   return node;
 }
 
 ExpressionPtr ExpressionParser::parse_list() {
-  const int line = stream_.take().line;
+  const Position at = stream_.take().at;
   std::vector<ExpressionPtr> items;
   while (!stream_.is_operator("]")) {
     items.push_back(parse_expression());
     if (!stream_.accept_operator(",")) break;
   }
   stream_.expect_operator("]");
-  return make_list(line, SequenceKind::kList, std::move(items));
+  return make_list(at, SequenceKind::kList, std::move(items));
 }
 
 ExpressionPtr ExpressionParser::parse_dict() {
-  const int line = stream_.take().line;
+  const Position at = stream_.take().at;
   std::vector<std::pair<ExpressionPtr, ExpressionPtr>> items;
   while (!stream_.is_operator("}")) {
     ExpressionPtr key = parse_expression();
@@ -226,14 +246,22 @@ ExpressionPtr ExpressionParser::parse_dict() {
     if (!stream_.accept_operator(",")) break;
   }
   stream_.expect_operator("}");
-  return make_dict_literal(line, std::move(items));
+  return make_dict_literal(at, std::move(items));
 }
 
-void ExpressionParser::check_calls() const {
-  for (const Token& name : called_) {
-    if (assigned_.contains(name.text) || !find_function(name.text).is_undefined()) continue;
-    throw TemplateError(Failure::kUnsupported, "the function '" + name.text + "' is not supported", name.line);
-  }
+ExpressionPtr ExpressionParser::unknown(const std::string& what, Position at) {
+  if (!soft_) unknown_.emplace_back(Failure::kUnsupported, what + " is not supported", at);
+  return make_failure(at, what + " is not supported");
+}
+
+void ExpressionParser::check_unknown() const {
+  if (!unknown_.empty()) throw unknown_.front();
+}
+
+ExpressionParser::SpecialNames ExpressionParser::end_macro() {
+  const SpecialNames used = macros_.back();
+  macros_.pop_back();
+  return used;
 }
 
 }  // namespace krait::server::jinja

@@ -18,8 +18,8 @@ std::shared_ptr<const T> share(T value) {
 }
 std::shared_ptr<const Expression> share(ExpressionPtr node) { return node; }
 
-ExpressionPtr make(int line, FunctionExpression::Compute compute) {
-  return std::make_unique<FunctionExpression>(line, std::move(compute));
+ExpressionPtr make(Position at, FunctionExpression::Compute compute) {
+  return std::make_unique<FunctionExpression>(at, std::move(compute));
 }
 
 std::vector<Value> evaluate_all(const std::vector<ExpressionPtr>& nodes, RenderContext& context) {
@@ -36,24 +36,31 @@ CallArguments ArgumentNodes::evaluate(RenderContext& context) const {
   CallArguments arguments{.positional = evaluate_all(positional, context), .named = {}};
   for (const auto& [name, node] : named) arguments.named.emplace_back(name, node->evaluate(context));
   if (spread) {
-    for (Value& value : iterate(require_defined(spread->evaluate(context))))
+    for (Value& value : iterate(context, require_defined(spread->evaluate(context))))
       arguments.positional.push_back(std::move(value));
   }
   if (named_spread) {
     const Value values = named_spread->evaluate(context);
     require_defined(values);
     if (values.dict() == nullptr) render_error("argument after ** must be a mapping");
-    for (const auto& [key, value] : values.dict()->items) arguments.named.emplace_back(to_text(key), value);
+    context.charge(values.dict()->items.size() * (sizeof(Value) + sizeof(std::string)));
+    for (const auto& [key, value] : values.dict()->items) {
+      if (key.string() == nullptr) render_error("keywords must be strings");
+      for (const auto& [other, ignored] : named) {
+        if (other == *key.string()) render_error("got multiple values for keyword argument '" + other + "'");
+      }
+      arguments.named.emplace_back(*key.string(), value);
+    }
   }
   return arguments;
 }
 
-ExpressionPtr make_constant(int line, Value value) {
-  return make(line, [value = std::move(value)](RenderContext&) { return value; });
+ExpressionPtr make_constant(Position at, Value value) {
+  return make(at, [value = std::move(value)](RenderContext&) { return value; });
 }
 
-ExpressionPtr make_name(int line, std::string name) {
-  return make(line, [name = std::move(name)](RenderContext& context) {
+ExpressionPtr make_name(Position at, std::string name) {
+  return make(at, [name = std::move(name)](RenderContext& context) {
     Value value = context.lookup(name);
     if (!value.is_undefined()) return value;
     Value function = find_function(name);
@@ -61,14 +68,14 @@ ExpressionPtr make_name(int line, std::string name) {
   });
 }
 
-ExpressionPtr make_list(int line, SequenceKind kind, std::vector<ExpressionPtr> items) {
-  return make(line, [kind, items = share(std::move(items))](RenderContext& context) {
+ExpressionPtr make_list(Position at, SequenceKind kind, std::vector<ExpressionPtr> items) {
+  return make(at, [kind, items = share(std::move(items))](RenderContext& context) {
     return make_sequence(kind, evaluate_all(*items, context));
   });
 }
 
-ExpressionPtr make_dict_literal(int line, std::vector<std::pair<ExpressionPtr, ExpressionPtr>> items) {
-  return make(line, [items = share(std::move(items))](RenderContext& context) {
+ExpressionPtr make_dict_literal(Position at, std::vector<std::pair<ExpressionPtr, ExpressionPtr>> items) {
+  return make(at, [items = share(std::move(items))](RenderContext& context) {
     context.charge(items->size() * 4 * sizeof(Value));
     Dict dict;
     for (const auto& [key_node, value_node] : *items) {
@@ -79,21 +86,21 @@ ExpressionPtr make_dict_literal(int line, std::vector<std::pair<ExpressionPtr, E
   });
 }
 
-ExpressionPtr make_attribute(int line, ExpressionPtr object, std::string name) {
-  return make(line, [object = share(std::move(object)), name = std::move(name)](RenderContext& context) {
+ExpressionPtr make_attribute(Position at, ExpressionPtr object, std::string name) {
+  return make(at, [object = share(std::move(object)), name = std::move(name)](RenderContext& context) {
     return get_attribute(object->evaluate(context), name);
   });
 }
 
-ExpressionPtr make_subscript(int line, ExpressionPtr object, ExpressionPtr key) {
-  return make(line, [object = share(std::move(object)), key = share(std::move(key))](RenderContext& context) {
+ExpressionPtr make_subscript(Position at, ExpressionPtr object, ExpressionPtr key) {
+  return make(at, [object = share(std::move(object)), key = share(std::move(key))](RenderContext& context) {
     const Value target = object->evaluate(context);
     return get_item(target, key->evaluate(context));
   });
 }
 
-ExpressionPtr make_slice(int line, ExpressionPtr object, std::vector<ExpressionPtr> bounds) {
-  return make(line, [object = share(std::move(object)), bounds = share(std::move(bounds))](RenderContext& context) {
+ExpressionPtr make_slice(Position at, ExpressionPtr object, std::vector<ExpressionPtr> bounds) {
+  return make(at, [object = share(std::move(object)), bounds = share(std::move(bounds))](RenderContext& context) {
     const Value target = object->evaluate(context);
     Value values[3] = {None{}, None{}, None{}};
     for (std::size_t i = 0; i < 3; ++i) {
@@ -103,25 +110,25 @@ ExpressionPtr make_slice(int line, ExpressionPtr object, std::vector<ExpressionP
   });
 }
 
-ExpressionPtr make_unary(int line, char op, ExpressionPtr operand) {
-  return make(line, [op, operand = share(std::move(operand))](RenderContext& context) {
+ExpressionPtr make_unary(Position at, char op, ExpressionPtr operand) {
+  return make(at, [op, operand = share(std::move(operand))](RenderContext& context) {
     return op == '-' ? negate(operand->evaluate(context)) : plus(operand->evaluate(context));
   });
 }
 
-ExpressionPtr make_binary(int line, const std::string& op, ExpressionPtr left, ExpressionPtr right) {
-  return make(line, [apply = find_operator(op), left = share(std::move(left)),
-                     right = share(std::move(right))](RenderContext& context) {
+ExpressionPtr make_binary(Position at, const std::string& op, ExpressionPtr left, ExpressionPtr right) {
+  return make(at, [apply = find_operator(op), left = share(std::move(left)),
+                   right = share(std::move(right))](RenderContext& context) {
     const Value first = left->evaluate(context);
     return apply(context, first, right->evaluate(context));
   });
 }
 
-ExpressionPtr make_concatenation(int line, std::vector<ExpressionPtr> parts) {
-  return make(line, [parts = share(std::move(parts))](RenderContext& context) {
+ExpressionPtr make_concatenation(Position at, std::vector<ExpressionPtr> parts) {
+  return make(at, [parts = share(std::move(parts))](RenderContext& context) {
     std::string text;
     for (const auto& part : *parts) {
-      const std::string piece = to_text(part->evaluate(context));
+      const std::string piece = to_text(context, part->evaluate(context));
       context.charge_text(text.size() + piece.size());
       text += piece;
     }
@@ -129,73 +136,93 @@ ExpressionPtr make_concatenation(int line, std::vector<ExpressionPtr> parts) {
   });
 }
 
-ExpressionPtr make_comparison(int line, ExpressionPtr left, std::vector<std::pair<std::string, ExpressionPtr>> rest) {
-  return make(line, [left = share(std::move(left)), rest = share(std::move(rest))](RenderContext& context) {
+ExpressionPtr make_comparison(Position at, ExpressionPtr left,
+                              std::vector<std::pair<std::string, ExpressionPtr>> rest) {
+  return make(at, [left = share(std::move(left)), rest = share(std::move(rest))](RenderContext& context) {
     Value first = left->evaluate(context);
     for (const auto& [op, node] : *rest) {
       Value second = node->evaluate(context);
-      if (!compare(op, first, second)) return Value(false);
+      if (!compare(context, op, first, second)) return Value(false);
       first = std::move(second);
     }
     return Value(true);
   });
 }
 
-ExpressionPtr make_and(int line, ExpressionPtr left, ExpressionPtr right) {
-  return make(line, [left = share(std::move(left)), right = share(std::move(right))](RenderContext& context) {
+ExpressionPtr make_and(Position at, ExpressionPtr left, ExpressionPtr right) {
+  return make(at, [left = share(std::move(left)), right = share(std::move(right))](RenderContext& context) {
     Value value = left->evaluate(context);
     return is_true(value) ? right->evaluate(context) : value;
   });
 }
 
-ExpressionPtr make_or(int line, ExpressionPtr left, ExpressionPtr right) {
-  return make(line, [left = share(std::move(left)), right = share(std::move(right))](RenderContext& context) {
+ExpressionPtr make_or(Position at, ExpressionPtr left, ExpressionPtr right) {
+  return make(at, [left = share(std::move(left)), right = share(std::move(right))](RenderContext& context) {
     Value value = left->evaluate(context);
     return is_true(value) ? value : right->evaluate(context);
   });
 }
 
-ExpressionPtr make_not(int line, ExpressionPtr operand) {
-  return make(line, [operand = share(std::move(operand))](RenderContext& context) {
+ExpressionPtr make_not(Position at, ExpressionPtr operand) {
+  return make(at, [operand = share(std::move(operand))](RenderContext& context) {
     return Value(!is_true(operand->evaluate(context)));
   });
 }
 
-ExpressionPtr make_conditional(int line, ExpressionPtr condition, ExpressionPtr then, ExpressionPtr otherwise) {
-  return make(line, [condition = share(std::move(condition)), then = share(std::move(then)),
-                     otherwise = share(std::move(otherwise))](RenderContext& context) {
+ExpressionPtr make_conditional(Position at, ExpressionPtr condition, ExpressionPtr then, ExpressionPtr otherwise) {
+  return make(at, [condition = share(std::move(condition)), then = share(std::move(then)),
+                   otherwise = share(std::move(otherwise))](RenderContext& context) {
     if (is_true(condition->evaluate(context))) return then->evaluate(context);
     if (otherwise) return otherwise->evaluate(context);
     return Value::undefined("the inline if-expression evaluated to false and no else section was defined");
   });
 }
 
-ExpressionPtr make_call(int line, ExpressionPtr callee, ArgumentNodes arguments) {
-  return make(line,
-              [callee = share(std::move(callee)), arguments = share(std::move(arguments))](RenderContext& context) {
-                const Value function = callee->evaluate(context);
-                require_defined(function);
-                if (function.callable() == nullptr)
-                  render_error("'" + std::string(type_name(function)) + "' object is not callable");
-                return function.callable()->call(context, arguments->evaluate(context));
-              });
+Value CallExpression::compute(RenderContext& context) const {
+  const Value function = callee_->evaluate(context);
+  return apply(context, function, arguments_.evaluate(context));
 }
 
-ExpressionPtr make_filter(int line, Filter filter, ExpressionPtr subject, ArgumentNodes arguments) {
-  return make(line, [filter, subject = share(std::move(subject)),
-                     arguments = share(std::move(arguments))](RenderContext& context) {
+Value CallExpression::call_with(RenderContext& context, const std::string& name, Value value) const {
+  const Step step(context, at());
+  const Value function = callee_->evaluate(context);
+  CallArguments arguments = arguments_.evaluate(context);
+  for (const auto& [other, ignored] : arguments.named) {
+    if (other == name) render_error("got multiple values for keyword argument '" + name + "'");
+  }
+  arguments.named.emplace_back(name, std::move(value));
+  return apply(context, function, arguments);
+}
+
+Value CallExpression::apply(RenderContext& context, const Value& function, const CallArguments& arguments) const {
+  require_defined(function);
+  if (function.object() != nullptr) return function.object()->call(context, arguments);
+  if (function.callable() == nullptr) render_error("'" + std::string(type_name(function)) + "' object is not callable");
+  return function.callable()->call(context, arguments);
+}
+
+ExpressionPtr make_call(Position at, ExpressionPtr callee, ArgumentNodes arguments) {
+  return std::make_unique<CallExpression>(at, std::move(callee), std::move(arguments));
+}
+
+ExpressionPtr make_failure(Position at, std::string message) {
+  return make(at, [message = std::move(message)](RenderContext&) -> Value { render_error(message); });
+}
+
+ExpressionPtr make_filter(Position at, Filter filter, ExpressionPtr subject, ArgumentNodes arguments) {
+  return make(at, [filter, subject = share(std::move(subject)),
+                   arguments = share(std::move(arguments))](RenderContext& context) {
     const Value value = subject->evaluate(context);
-    if (value.is_markup() && !takes_markup(filter)) render_error("this filter is not supported for text marked safe");
-    return filter(context, value, arguments->evaluate(context));
+    return apply_filter(context, filter, value, arguments->evaluate(context));
   });
 }
 
-ExpressionPtr make_test(int line, Test test, ExpressionPtr subject, ArgumentNodes arguments) {
-  return make(line, [test, subject = share(std::move(subject)),
-                     arguments = share(std::move(arguments))](RenderContext& context) {
-    const Value value = subject->evaluate(context);
-    return Value(test(context, value, arguments->evaluate(context)));
-  });
+ExpressionPtr make_test(Position at, Test test, ExpressionPtr subject, ArgumentNodes arguments) {
+  return make(
+      at, [test, subject = share(std::move(subject)), arguments = share(std::move(arguments))](RenderContext& context) {
+        const Value value = subject->evaluate(context);
+        return Value(test(context, value, arguments->evaluate(context)));
+      });
 }
 
 }  // namespace krait::server::jinja

@@ -7,13 +7,14 @@
 
 #include "models/tokenizer/utf8.h"
 #include "server/chat/jinja/error.h"
+#include "server/chat/jinja/render_context.h"
 
 namespace krait::server::jinja {
 namespace {
 
 class JsonWriter {
  public:
-  explicit JsonWriter(const JsonStyle& style) : style_(style) {}
+  JsonWriter(RenderContext& context, const JsonStyle& style) : context_(context), style_(style) {}
 
   void write(const Value& value) {
     const Sequence* sequence = value.sequence();
@@ -29,7 +30,10 @@ class JsonWriter {
     }
   }
 
-  std::string take() { return std::move(out_); }
+  std::string take() {
+    count();
+    return std::move(out_);
+  }
 
  private:
   static std::string scalar(const Value& value) {
@@ -93,7 +97,14 @@ class JsonWriter {
     out_.push_back(close);
   }
 
+  /// Counts what was written since the last time: separators and indentation may be of any length.
+  void count() {
+    context_.charge_text(out_.size() - counted_);
+    counted_ = out_.size();
+  }
+
   void new_line() {
+    if (out_.size() - counted_ > kCountedAtOnce) count();
     if (!style_.indent) return;
     out_.push_back('\n');
     for (int i = 0; i < level_; ++i) out_ += *style_.indent;
@@ -130,15 +141,18 @@ class JsonWriter {
     for (int shift = 12; shift >= 0; shift -= 4) out_.push_back("0123456789abcdef"[(c >> shift) & 0xF]);
   }
 
+  static constexpr std::size_t kCountedAtOnce = 1 << 16;
+  RenderContext& context_;
   const JsonStyle& style_;
+  std::size_t counted_ = 0;
   std::string out_;
   int level_ = 0;
 };
 
 }  // namespace
 
-std::string to_json(const Value& value, const JsonStyle& style) {
-  JsonWriter writer(style);
+std::string to_json(RenderContext& context, const Value& value, const JsonStyle& style) {
+  JsonWriter writer(context, style);
   writer.write(value);
   return writer.take();
 }

@@ -17,7 +17,7 @@ struct JsonStyle {
   std::string key_separator = ": ";
 };
 
-/// What json.dumps writes; fails for values that are not JSON.
-std::string to_json(const Value& value, const JsonStyle& style);
+/// What json.dumps writes; fails for values that are not JSON. Counts what it writes.
+std::string to_json(RenderContext& context, const Value& value, const JsonStyle& style);
 
 }  // namespace krait::server::jinja

@@ -59,13 +59,19 @@ class Lexer {
 
   void push(TokenKind kind, std::string text) {
     if (kind == TokenKind::kData && text.empty()) return;
-    tokens_.push_back({.kind = kind, .text = std::move(text), .line = line_});
+    tokens_.push_back({.kind = kind, .text = std::move(text), .at = at_});
   }
 
   /// Moves on to `to`, counting lines; what follows is at a line's start if the last character passed ends one.
   void advance(std::size_t to) {
-    line_ += static_cast<int>(std::count(text_.begin() + static_cast<std::ptrdiff_t>(pos_),
-                                         text_.begin() + static_cast<std::ptrdiff_t>(to), '\n'));
+    for (std::size_t i = pos_; i < to; ++i) {
+      if (text_[i] == '\n') {
+        ++at_.line;
+        at_.column = 1;
+      } else if ((static_cast<unsigned char>(text_[i]) & 0xC0U) != 0x80U) {
+        ++at_.column;
+      }
+    }
     if (to > pos_) at_line_start_ = text_[to - 1] == '\n';
     pos_ = to;
   }
@@ -106,7 +112,7 @@ class Lexer {
 
   void skip_comment(std::size_t inside) {
     const std::size_t close = text_.find("#}", inside);
-    if (close == std::string::npos) throw TemplateError(Failure::kSyntax, "a comment is not closed", line_);
+    if (close == std::string::npos) throw TemplateError(Failure::kSyntax, "a comment is not closed", at_);
     const char sign = close > inside ? text_[close - 1] : '\0';
     advance(after_close(close + 2, sign, false));
   }
@@ -123,7 +129,7 @@ class Lexer {
     for (std::size_t at = text_.find("{%", pos_); at != std::string::npos; at = text_.find("{%", at + 2)) {
       if (end_raw(at)) return true;
     }
-    throw TemplateError(Failure::kSyntax, "'raw' is not closed", line_);
+    throw TemplateError(Failure::kSyntax, "'raw' is not closed", at_);
   }
 
   bool end_raw(std::size_t at) {
@@ -145,7 +151,7 @@ class Lexer {
     std::vector<char> brackets;
     while (true) {
       advance(skip_space(pos_));
-      if (pos_ >= text_.size()) throw TemplateError(Failure::kSyntax, "the template ends inside a tag", line_);
+      if (pos_ >= text_.size()) throw TemplateError(Failure::kSyntax, "the template ends inside a tag", at_);
       const char first = text_[pos_];
       const bool signed_close = (first == '-' || (first == '+' && !is_variable)) && sees(close, pos_ + 1);
       if (brackets.empty() && (signed_close || sees(close, pos_))) {
@@ -153,7 +159,7 @@ class Lexer {
         const char sign = signed_close ? first : '\0';
         return advance(after_close(pos_ + 2 + (signed_close ? 1 : 0), sign, is_variable));
       }
-      TagToken next = read_tag_token(text_, pos_, line_);
+      TagToken next = read_tag_token(text_, pos_, at_);
       track_bracket(next.token, brackets);
       tokens_.push_back(std::move(next.token));
       advance(next.end);
@@ -167,14 +173,14 @@ class Lexer {
     if (opens != std::string_view::npos) return brackets.push_back(")]}"[opens]);
     if (std::string_view(")]}").find(c) == std::string_view::npos) return;
     if (brackets.empty() || brackets.back() != c) {
-      throw TemplateError(Failure::kSyntax, std::string("unexpected '") + c + "'", line_);
+      throw TemplateError(Failure::kSyntax, std::string("unexpected '") + c + "'", at_);
     }
     brackets.pop_back();
   }
 
   std::string text_;
   std::size_t pos_ = 0;
-  int line_ = 1;
+  Position at_{.line = 1, .column = 1};
   bool at_line_start_ = true;
   std::vector<Token> tokens_;
 };
@@ -182,7 +188,7 @@ class Lexer {
 }  // namespace
 
 std::vector<Token> tokenize(std::string_view source) {
-  if (source.size() > kLimits.max_source_bytes) throw TemplateError(Failure::kLimit, "the template is too long", 1);
+  if (source.size() > kLimits.max_source_bytes) throw TemplateError(Failure::kLimit, "the template is too long");
   return Lexer(source).run();
 }
 

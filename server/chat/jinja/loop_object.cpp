@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "server/chat/jinja/builtins.h"
 #include "server/chat/jinja/error.h"
 
 namespace krait::server::jinja {
@@ -35,6 +36,16 @@ bool LoopObject::changed(std::vector<Value> values) {
   const bool same = last_ && std::equal(last_->begin(), last_->end(), values.begin(), values.end(), equals);
   if (!same) last_ = std::move(values);
   return !same;
+}
+
+std::string LoopObject::text() const {
+  return "<LoopContext " + std::to_string(index_ + 1) + "/" + std::to_string(items_.size()) + ">";
+}
+
+Value LoopObject::call(RenderContext& context, const CallArguments& arguments) {
+  const Parameters parameters("loop", arguments, {"iterable"});
+  if (!recursion_) render_error("The loop must have the 'recursive' marker to be called recursively.");
+  return recursion_(context, parameters.required(0));
 }
 
 Value LoopObject::attribute(const std::string& name) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "server/chat/jinja/value.h"
@@ -13,6 +14,12 @@ class LoopObject : public Object {
 
   [[nodiscard]] std::string_view type_name() const override { return "LoopContext"; }
   [[nodiscard]] Value attribute(const std::string& name) override;
+  [[nodiscard]] std::string text() const override;
+  Value call(RenderContext& context, const CallArguments& arguments) override;
+
+  /// Renders the loop's body for other items; for a recursive loop, while it runs.
+  using Recursion = std::function<Value(RenderContext&, const Value&)>;
+  void set_recursion(Recursion recursion) { recursion_ = std::move(recursion); }
 
   [[nodiscard]] std::size_t size() const { return items_.size(); }
   /// Moves on to item `index` and gives it.
@@ -27,6 +34,7 @@ class LoopObject : public Object {
   std::int64_t depth_;
   std::size_t index_ = 0;
   std::optional<std::vector<Value>> last_;
+  Recursion recursion_;
 };
 
 }  // namespace krait::server::jinja

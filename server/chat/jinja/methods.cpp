@@ -2,10 +2,13 @@
 // there); known to Python but not implemented (an error); unknown (undefined).
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cmath>
 #include <unordered_map>
 
 #include "server/chat/jinja/builtins.h"
 #include "server/chat/jinja/error.h"
+#include "server/chat/jinja/operators.h"
 #include "server/chat/jinja/render_context.h"
 #include "server/chat/jinja/string_methods.h"
 
@@ -18,18 +21,11 @@ using Names = std::array<std::string_view, n>;
 
 // What Python has and this interpreter lacks: using one is an error, because taking it for a missing attribute would be
 // wrong.
-constexpr Names<26> kOtherStringMethods = {
-    "casefold",    "center",     "encode",   "expandtabs", "format",       "format_map", "index",
-    "isalnum",     "isalpha",    "isascii",  "isdecimal",  "isidentifier", "islower",    "isnumeric",
-    "isprintable", "isspace",    "istitle",  "isupper",    "ljust",        "maketrans",  "rindex",
-    "rjust",       "rpartition", "swapcase", "translate",  "zfill"};
-constexpr Names<2> kOtherDictMethods = {"copy", "fromkeys"};
-constexpr Names<1> kOtherListMethods = {"copy"};
+constexpr Names<4> kOtherStringMethods = {"encode", "isidentifier", "maketrans", "translate"};
 // Of ranges, dict views and generators.
-constexpr Names<10> kOtherIterableMethods = {"count", "index", "start", "stop",       "step",
-                                             "send",  "throw", "close", "isdisjoint", "mapping"};
-constexpr Names<8> kNumberAttributes = {"as_integer_ratio", "bit_count", "bit_length", "conjugate",
-                                        "denominator",      "imag",      "numerator",  "real"};
+constexpr Names<5> kOtherIterableMethods = {"send", "throw", "close", "isdisjoint", "mapping"};
+constexpr Names<7> kNumberMethods = {"as_integer_ratio", "bit_count", "from_bytes", "to_bytes", "hex",
+                                     "fromhex",          "conjugate"};
 // What would change a value: the sandbox lets nobody have it.
 constexpr Names<8> kListMutators = {"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"};
 constexpr Names<5> kDictMutators = {"clear", "pop", "popitem", "setdefault", "update"};
@@ -62,36 +58,76 @@ Value view(RenderContext& context, const Value& self, const CallArguments& argum
       parts.push_back(part == Part::kKeys ? key : value);
     }
   }
-  return make_sequence(SequenceKind::kView, std::move(parts));
+  constexpr SequenceKind kKinds[] = {SequenceKind::kKeys, SequenceKind::kValues, SequenceKind::kItems};
+  return make_sequence(kKinds[static_cast<std::size_t>(part)], std::move(parts));
 }
 
-Value count(RenderContext& /*context*/, const Value& self, const CallArguments& arguments) {
+Value count(RenderContext& context, const Value& self, const CallArguments& arguments) {
   const Parameters parameters("count", arguments, {"value"});
   const Value& wanted = parameters.required(0);
   const auto& items = self.sequence()->items;
+  context.count_steps(weight_of(self) / 64);
   return std::int64_t{
       std::count_if(items.begin(), items.end(), [&wanted](const Value& item) { return equals(item, wanted); })};
 }
 
-Value index(RenderContext& /*context*/, const Value& self, const CallArguments& arguments) {
+Value index(RenderContext& context, const Value& self, const CallArguments& arguments) {
   const Parameters parameters("index", arguments, {"value"});
   const Value& wanted = parameters.required(0);
   const auto& items = self.sequence()->items;
+  context.count_steps(weight_of(self) / 64);
   const auto found =
       std::find_if(items.begin(), items.end(), [&wanted](const Value& item) { return equals(item, wanted); });
   if (found == items.end()) render_error("the value is not in the list");
   return std::int64_t{found - items.begin()};
 }
 
+/// Values do not change, so that a copy is the value itself.
+Value copy(RenderContext& /*context*/, const Value& self, const CallArguments& arguments) {
+  const Parameters parameters("copy", arguments, {});
+  return self;
+}
+
+/// dict.fromkeys, which looks at nothing of the dict it is asked of.
+Value fromkeys(RenderContext& context, const Value& /*self*/, const CallArguments& arguments) {
+  const Parameters parameters("fromkeys", arguments, {"iterable", "value"});
+  Dict dict;
+  for (const Value& key : iterate(context, parameters.required(0))) {
+    context.charge(4 * sizeof(Value));
+    dict.set(key, parameters.find(1) != nullptr ? *parameters.find(1) : Value(None{}));
+  }
+  return make_dict(std::move(dict));
+}
+
+Value is_whole(RenderContext& /*context*/, const Value& self, const CallArguments& arguments) {
+  const Parameters parameters("is_integer", arguments, {});
+  return self.number() == std::floor(self.number()) && std::isfinite(self.number());
+}
+
+Value bit_length(RenderContext& /*context*/, const Value& self, const CallArguments& arguments) {
+  const Parameters parameters("bit_length", arguments, {});
+  const std::int64_t value = self.integer();
+  const auto magnitude =
+      value < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+  return static_cast<std::int64_t>(std::bit_width(magnitude));
+}
+
 const Table& dict_methods() {
   static const Table table = {
-      {"get", &get}, {"keys", &view<Part::kKeys>}, {"values", &view<Part::kValues>}, {"items", &view<Part::kItems>}};
+      {"get", &get},   {"keys", &view<Part::kKeys>}, {"values", &view<Part::kValues>}, {"items", &view<Part::kItems>},
+      {"copy", &copy}, {"fromkeys", &fromkeys}};
   return table;
 }
 
 const Table& list_methods() {
-  static const Table table = {{"count", &count}, {"index", &index}};
+  static const Table table = {{"count", &count}, {"index", &index}, {"copy", &copy}};
   return table;
+}
+
+const Table& number_methods(bool is_float) {
+  static const Table integers = {{"bit_length", &bit_length}};
+  static const Table floats = {{"is_integer", &is_whole}};
+  return is_float ? floats : integers;
 }
 
 class BoundMethod : public Callable {
@@ -122,34 +158,61 @@ Value refused(const Value& object, std::string_view name) {
 }
 
 std::optional<Value> find_sequence_method(const Value& object, std::string_view name) {
-  const SequenceKind kind = object.sequence()->kind;
+  const Sequence& sequence = *object.sequence();
+  const SequenceKind kind = sequence.kind;
   if (kind == SequenceKind::kList && has(kListMutators, name)) return refused(object, name);
-  if (kind == SequenceKind::kList && has(kOtherListMethods, name)) not_implemented(object, name);
-  if (kind == SequenceKind::kList || kind == SequenceKind::kTuple) return bind(object, list_methods(), name);
+  if (kind == SequenceKind::kRange && name == "start") return sequence.start;
+  if (kind == SequenceKind::kRange && name == "stop") return sequence.stop;
+  if (kind == SequenceKind::kRange && name == "step") return sequence.step;
+  if (kind == SequenceKind::kList || (kind <= SequenceKind::kRange && name != "copy"))
+    return bind(object, list_methods(), name);
   if (has(kOtherIterableMethods, name)) not_implemented(object, name);
   return std::nullopt;
 }
 
-}  // namespace
-
-bool is_method_name(std::string_view name) {
-  return string_methods().contains(name) || dict_methods().contains(name) || list_methods().contains(name) ||
-         has(kListMutators, name) || has(kDictMutators, name) || name == "cycle" || name == "changed";
+std::optional<Value> find_number_attribute(const Value& object, std::string_view name) {
+  if (name == "real" || (name == "numerator" && !object.is_float())) return plus(object);
+  if (name == "imag") return object.is_float() ? Value(0.0) : Value(std::int64_t{0});
+  if (name == "denominator" && !object.is_float()) return std::int64_t{1};
+  if (has(kNumberMethods, name)) not_implemented(object, name);
+  return bind(object, number_methods(object.is_float()), name);
 }
+
+/// The methods of text marked safe whose result is marked too; those that take other text would have to escape it.
+constexpr Names<19> kMarkKeepers = {"capitalize", "casefold", "expandtabs", "isalpha",  "isdigit", "lower", "lstrip",
+                                    "rstrip",     "strip",    "swapcase",   "title",    "upper",   "zfill", "count",
+                                    "find",       "index",    "startswith", "endswith", "isspace"};
+
+class MarkupMethod : public Callable {
+ public:
+  MarkupMethod(Value self, Method method) : self_(std::move(self)), method_(method) {}
+  Value call(RenderContext& context, const CallArguments& arguments) const override {
+    const Value result = method_(context, self_, arguments);
+    return result.string() != nullptr ? Value::markup(*result.string()) : result;
+  }
+
+ private:
+  Value self_;
+  Method method_;
+};
+
+}  // namespace
 
 std::optional<Value> find_method(const Value& object, std::string_view name) {
   if (object.string() != nullptr) {
-    if (object.is_markup() && string_methods().contains(name)) not_implemented(object, name);
     if (has(kOtherStringMethods, name)) not_implemented(object, name);
-    return bind(object, string_methods(), name);
+    if (!object.is_markup()) return bind(object, string_methods(), name);
+    const auto found = string_methods().find(name);
+    if (found == string_methods().end()) return std::nullopt;
+    if (!has(kMarkKeepers, name)) not_implemented(object, name);
+    return Value(std::shared_ptr<const Callable>(std::make_shared<MarkupMethod>(object, found->second)));
   }
   if (object.dict() != nullptr) {
     if (has(kDictMutators, name)) return refused(object, name);
-    if (has(kOtherDictMethods, name)) not_implemented(object, name);
     return bind(object, dict_methods(), name);
   }
   if (object.sequence() != nullptr) return find_sequence_method(object, name);
-  if (object.is_number() && has(kNumberAttributes, name)) not_implemented(object, name);
+  if (object.is_number()) return find_number_attribute(object, name);
   return std::nullopt;
 }
 

@@ -13,6 +13,17 @@ Value Namespace::attribute(const std::string& name) {
   return Value::undefined("'Namespace object' has no attribute '" + name + "'");
 }
 
+std::string Namespace::text() const {
+  Dict dict;
+  for (const auto& [name, value] : attributes_) {
+    // What it holds may hold it in turn.
+    if (value.sequence() != nullptr || value.dict() != nullptr || value.object() != nullptr)
+      render_error("a namespace that holds lists or objects cannot be turned into text");
+    dict.set(name, value);
+  }
+  return "<Namespace " + to_repr(make_dict(std::move(dict))) + ">";
+}
+
 void Namespace::set_attribute(const std::string& name, Value value) {
   if (name.starts_with('_'))
     render_error("cannot store the underscore-prefixed attribute '" + name + "' on a namespace");

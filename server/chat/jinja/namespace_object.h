@@ -9,6 +9,7 @@ class Namespace : public Object {
  public:
   [[nodiscard]] std::string_view type_name() const override { return "Namespace"; }
   [[nodiscard]] Value attribute(const std::string& name) override;
+  [[nodiscard]] std::string text() const override;
   /// Refuses names that begin with an underscore, as transformers does.
   void set_attribute(const std::string& name, Value value) override;
 

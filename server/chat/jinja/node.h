@@ -13,17 +13,17 @@ namespace krait::server::jinja {
 /// A node of an expression. Immutable after parsing, so that many renderings can share it.
 class Expression {
  public:
-  explicit Expression(int line) : line_(line) {}
+  explicit Expression(Position at) : at_(at) {}
   virtual ~Expression() = default;
   [[nodiscard]] Value evaluate(RenderContext& context) const {
-    const Step step(context, line_);
+    const Step step(context, at_);
     return compute(context);
   }
-  [[nodiscard]] int line() const { return line_; }
+  [[nodiscard]] Position at() const { return at_; }
 
  private:
   [[nodiscard]] virtual Value compute(RenderContext& context) const = 0;
-  int line_;
+  Position at_;
 };
 using ExpressionPtr = std::unique_ptr<const Expression>;
 
@@ -32,16 +32,16 @@ enum class Flow { kNext, kBreak, kContinue };
 
 class Statement {
  public:
-  explicit Statement(int line) : line_(line) {}
+  explicit Statement(Position at) : at_(at) {}
   virtual ~Statement() = default;
   Flow execute(RenderContext& context) const {
-    const Step step(context, line_);
+    const Step step(context, at_);
     return run(context);
   }
 
  private:
   virtual Flow run(RenderContext& context) const = 0;
-  int line_;
+  Position at_;
 };
 
 /// A row of statements: a template, or what a tag encloses.

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "server/chat/jinja/error.h"
+#include "server/chat/jinja/printf_format.h"
 #include "server/chat/jinja/render_context.h"
 #include "server/chat/jinja/strings.h"
 
@@ -82,7 +83,7 @@ Value repeated(RenderContext& context, const Value& what, std::int64_t times) {
   if (what.string() != nullptr) {
     std::string text;
     for (std::size_t i = 0; unit > 0 && i < count; ++i) text += *what.string();
-    return text;
+    return what.is_markup() ? Value::markup(std::move(text)) : Value(std::move(text));
   }
   std::vector<Value> items;
   const auto& source = what.sequence()->items;
@@ -91,7 +92,6 @@ Value repeated(RenderContext& context, const Value& what, std::int64_t times) {
 }
 
 bool is_repeatable(const Value& value) {
-  if (value.is_markup()) render_error("repeating text marked safe is not supported");
   const Sequence* sequence = value.sequence();
   return value.string() != nullptr ||
          (sequence != nullptr && (sequence->kind == SequenceKind::kList || sequence->kind == SequenceKind::kTuple));
@@ -112,24 +112,35 @@ Value divide(RenderContext& /*context*/, const Value& left, const Value& right) 
   return left.number() / right.number();
 }
 
+/// As CPython computes it: from the exact remainder, so that no rounding of the quotient moves it.
+double floor_quotient(double left, double right) {
+  const double rest = std::fmod(left, right);
+  double quotient = (left - rest) / right;
+  if (rest != 0.0 && (rest < 0.0) != (right < 0.0)) quotient -= 1.0;
+  if (quotient == 0.0) return std::copysign(0.0, left / right);
+  const double floor = std::floor(quotient);
+  return quotient - floor > 0.5 ? floor + 1.0 : floor;
+}
+
 /// Python rounds the quotient down, and the remainder has the divisor's sign.
 Value floor_divide(RenderContext& /*context*/, const Value& left, const Value& right) {
   const bool floats = on_floats("//", left, right);
   if (right.number() == 0.0) render_error("division by zero");
-  if (floats) return std::floor(left.number() / right.number());
+  if (floats) return floor_quotient(left.number(), right.number());
   const std::int64_t a = left.integer();
   const std::int64_t b = right.integer();
   if (b == -1) return negate(a);
   return a / b - ((a % b != 0 && (a % b < 0) != (b < 0)) ? 1 : 0);
 }
 
-Value modulo(RenderContext& /*context*/, const Value& left, const Value& right) {
-  if (left.string() != nullptr) render_error("formatting a string with % is not supported");
+Value modulo(RenderContext& context, const Value& left, const Value& right) {
+  if (left.string() != nullptr) return format_printf(context, left, right);
   const bool floats = on_floats("%", left, right);
   if (right.number() == 0.0) render_error("modulo by zero");
   if (floats) {
     const double rest = std::fmod(left.number(), right.number());
-    return rest != 0.0 && (rest < 0.0) != (right.number() < 0.0) ? rest + right.number() : rest;
+    if (rest == 0.0) return std::copysign(0.0, right.number());
+    return (rest < 0.0) != (right.number() < 0.0) ? rest + right.number() : rest;
   }
   const std::int64_t b = right.integer();
   if (b == -1) return std::int64_t{0};
@@ -149,8 +160,10 @@ Value integer_power(std::int64_t base, std::int64_t exponent) {
 
 Value power(RenderContext& /*context*/, const Value& left, const Value& right) {
   if (!on_floats("**", left, right) && right.integer() >= 0) return integer_power(left.integer(), right.integer());
+  if (left.number() == 0.0 && right.number() < 0.0) render_error("0.0 cannot be raised to a negative power");
   const double result = std::pow(left.number(), right.number());
-  if (!std::isfinite(result)) render_error("the power is not a finite number");
+  const bool finite = std::isfinite(left.number()) && std::isfinite(right.number());
+  if (finite && !std::isfinite(result)) render_error("the power is not a finite number");
   return result;
 }
 
@@ -181,7 +194,9 @@ Value plus(const Value& operand) {
   return operand.integer();
 }
 
-bool compare(const std::string& symbol, const Value& left, const Value& right) {
+bool compare(RenderContext& context, const std::string& symbol, const Value& left, const Value& right) {
+  context.count_steps((symbol.ends_with("in") ? weight_of(left) / 64 + weight_of(right) / 16
+                                              : std::min(weight_of(left), weight_of(right)) / 16));
   if (symbol == "==") return equals(left, right);
   if (symbol == "!=") return !equals(left, right);
   if (symbol == "in") return contains(right, left);

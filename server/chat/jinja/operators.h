@@ -16,6 +16,6 @@ Value negate(const Value& operand);
 Value plus(const Value& operand);
 
 /// For == != < <= > >= in, and "not in".
-bool compare(const std::string& symbol, const Value& left, const Value& right);
+bool compare(RenderContext& context, const std::string& symbol, const Value& left, const Value& right);
 
 }  // namespace krait::server::jinja

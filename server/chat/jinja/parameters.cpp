@@ -42,6 +42,14 @@ std::int64_t Parameters::integer(std::size_t index, std::int64_t fallback) const
   return value.integer();
 }
 
+std::string Parameters::required_text(std::size_t index) const {
+  const Value& value = require_defined(required(index));
+  if (value.string() == nullptr) {
+    fail("needs a str as '" + std::string(names_[index]) + "', not " + std::string(type_name(value)));
+  }
+  return *value.string();
+}
+
 std::string Parameters::text(std::size_t index, std::string_view fallback) const {
   if (values_[index] == nullptr || values_[index]->is_none()) return std::string(fallback);
   const Value& value = require_defined(*values_[index]);

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <optional>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "server/chat/jinja/expression_parser.h"
 #include "server/chat/jinja/statements.h"
@@ -19,7 +21,7 @@ class Parser {
 
   Body run() {
     Body body = parse_body({});
-    expressions_.check_calls();
+    expressions_.check_unknown();
     return body;
   }
 
@@ -29,14 +31,14 @@ class Parser {
   /// Up to one of the tags in `ends` (its name is left in the stream), or to the end of the template for none.
   Body parse_body(Names ends) {
     const TokenStream::Level level(stream_);
-    const int opened = stream_.line();
+    const Position opened = stream_.position();
     Body body;
     while (!stream_.is(TokenKind::kEnd)) {
       Token token = stream_.take();
       if (token.kind == TokenKind::kData) {
-        body.push_back(make_text(token.line, std::move(token.text)));
+        body.push_back(make_text(token.at, std::move(token.text)));
       } else if (token.kind == TokenKind::kVariableBegin) {
-        body.push_back(parse_output(token.line));
+        body.push_back(parse_output(token.at));
       } else {
         if (std::any_of(ends.begin(), ends.end(), [this](std::string_view end) { return stream_.is_name(end); }))
           return body;
@@ -58,88 +60,104 @@ class Parser {
     return body;
   }
 
-  StatementPtr parse_output(int line) {
+  /// The same for a body that is a function of its own in Jinja: no jump leads out of it, and an unknown filter is an
+  /// error there even if the statement around it is conditional.
+  Body parse_inner(std::string_view end) {
+    const int loops = std::exchange(loop_depth_, 0);
+    const bool soft = expressions_.set_soft(false);
+    Body body = parse_block(end);
+    expressions_.set_soft(soft);
+    loop_depth_ = loops;
+    return body;
+  }
+
+  StatementPtr parse_output(Position at) {
     stream_.begin_tag();
     ExpressionPtr value = expressions_.parse_tuple();
     if (!stream_.is(TokenKind::kVariableEnd)) stream_.unexpected("the end of the output");
     stream_.take();
-    return make_output(line, std::move(value));
+    return make_output(at, std::move(value));
   }
 
   StatementPtr parse_statement() {
     stream_.begin_tag();
-    const int line = stream_.line();
+    const Position at = stream_.position();
     if (!stream_.is(TokenKind::kName)) stream_.unexpected("the name of a statement");
-    if (stream_.accept_name("for")) return parse_for(line);
-    if (stream_.accept_name("if")) return parse_if(line);
-    if (stream_.accept_name("set")) return parse_set(line);
-    if (stream_.accept_name("macro")) return parse_macro(line);
-    if (stream_.accept_name("filter")) return parse_filter_block(line);
+    if (stream_.accept_name("for")) return parse_for(at);
+    if (stream_.accept_name("if")) return parse_if(at);
+    if (stream_.accept_name("set")) return parse_set(at);
+    if (stream_.accept_name("macro")) return parse_macro(at);
+    if (stream_.accept_name("filter")) return parse_filter_block(at);
+    if (stream_.accept_name("call")) return parse_call_block(at);
+    if (stream_.accept_name("with")) return parse_with(at);
+    if (stream_.accept_name("block")) return parse_named_block(at);
     if (stream_.accept_name("generation")) {
       stream_.expect_end_of_block();
-      return make_block(line, parse_block("endgeneration"));
+      return make_block(at, parse_inner("endgeneration"), false);
     }
-    if (stream_.is_name("break") || stream_.is_name("continue")) return parse_jump(line);
+    if (stream_.is_name("break") || stream_.is_name("continue")) return parse_jump(at);
     stream_.unsupported("the statement '" + stream_.peek().text + "'");
   }
 
   std::string parse_target_name() {
-    std::string name = stream_.expect_name();
-    expressions_.note_assigned(name);
-    return name;
+    for (const std::string_view name : {"true", "false", "none", "True", "False", "None"}) {
+      if (stream_.is_name(name)) stream_.fail(Failure::kSyntax, "can't assign to '" + std::string(name) + "'");
+    }
+    return stream_.expect_name();
   }
 
-  /// name | name.attribute | name, name, … (in parentheses or not)
-  Target parse_target(bool with_attribute) {
-    Target target;
-    const bool parenthesis = stream_.accept_operator("(");
-    target.names.push_back(parse_target_name());
-    if (with_attribute && stream_.accept_operator(".")) {
-      target.attribute = stream_.expect_name();
+  /// name | name.attribute | (targets)
+  Target parse_single_target(bool with_attribute) {
+    const TokenStream::Level level(stream_);
+    if (stream_.accept_operator("(")) {
+      Target target = parse_target(with_attribute);
+      stream_.expect_operator(")");
       return target;
     }
-    while (stream_.accept_operator(",")) {
-      target.unpacks = true;
-      if (!stream_.is(TokenKind::kName)) break;
-      if (stream_.is_name("in")) break;
-      target.names.push_back(parse_target_name());
-    }
-    if (parenthesis) stream_.expect_operator(")");
+    Target target{.name = parse_target_name(), .attribute = {}, .parts = {}};
+    if (with_attribute && stream_.accept_operator(".")) target.attribute = stream_.expect_name();
     return target;
   }
 
-  StatementPtr parse_for(int line) {
+  /// One target, or several with commas.
+  Target parse_target(bool with_attribute) {
+    Target first = parse_single_target(with_attribute);
+    if (!stream_.is_operator(",")) return first;
+    Target target;
+    target.parts.push_back(std::move(first));
+    while (stream_.accept_operator(",")) {
+      const bool more = (stream_.is(TokenKind::kName) && !stream_.is_name("in")) || stream_.is_operator("(");
+      if (!more) break;
+      target.parts.push_back(parse_single_target(with_attribute));
+    }
+    return target;
+  }
+
+  StatementPtr parse_for(Position at) {
     ForLoop loop;
     loop.target = parse_target(false);
     if (!stream_.accept_name("in")) stream_.unexpected("'in'");
-    loop.items = parse_for_items();
+    loop.items = expressions_.parse_tuple_without_condition();
     if (stream_.accept_name("if")) loop.filter = expressions_.parse_expression();
-    if (stream_.is_name("recursive")) stream_.unsupported("a recursive loop");
+    loop.recursive = stream_.accept_name("recursive");
     stream_.expect_end_of_block();
+    const bool soft = expressions_.set_soft(false);
     ++loop_depth_;
     loop.body = parse_body({"else", "endfor"});
     --loop_depth_;
     const bool has_else = stream_.take().text == "else";
     stream_.expect_end_of_block();
     if (has_else) loop.otherwise = parse_block("endfor");
-    return make_for(line, std::move(loop));
+    expressions_.set_soft(soft);
+    return make_for(at, std::move(loop));
   }
 
-  ExpressionPtr parse_for_items() {
-    const int line = stream_.line();
-    ExpressionPtr first = expressions_.parse_without_condition();
-    if (!stream_.is_operator(",")) return first;
-    std::vector<ExpressionPtr> items;
-    items.push_back(std::move(first));
-    while (stream_.accept_operator(",")) items.push_back(expressions_.parse_without_condition());
-    return make_list(line, SequenceKind::kTuple, std::move(items));
-  }
-
-  StatementPtr parse_if(int line) {
+  StatementPtr parse_if(Position at) {
+    const bool soft = expressions_.set_soft(true);
     std::vector<IfBranch> branches;
     bool more = true;
     while (more) {
-      IfBranch branch{.condition = expressions_.parse_tuple(), .body = {}};
+      IfBranch branch{.condition = expressions_.parse_tuple_without_condition(), .body = {}};
       stream_.expect_end_of_block();
       branch.body = parse_body({"elif", "else", "endif"});
       branches.push_back(std::move(branch));
@@ -150,70 +168,126 @@ class Parser {
       stream_.expect_end_of_block();
       if (end == "else") branches.push_back({.condition = nullptr, .body = parse_block("endif")});
     }
-    return make_if(line, std::move(branches));
+    expressions_.set_soft(soft);
+    return make_if(at, std::move(branches));
   }
 
-  StatementPtr parse_set(int line) {
+  StatementPtr parse_set(Position at) {
     Target target = parse_target(true);
     if (stream_.accept_operator("=")) {
       ExpressionPtr value = expressions_.parse_tuple();
       stream_.expect_end_of_block();
-      return make_set(line, std::move(target), std::move(value));
+      return make_set(at, std::move(target), std::move(value));
     }
-    ExpressionPtr value = parse_captured(line, "endset", stream_.accept_operator("|"));
-    return make_set(line, std::move(target), std::move(value));
+    ExpressionPtr value = parse_captured(at, "endset", stream_.accept_operator("|"));
+    return make_set(at, std::move(target), std::move(value));
   }
 
-  StatementPtr parse_filter_block(int line) { return make_output(line, parse_captured(line, "endfilter", true)); }
+  StatementPtr parse_filter_block(Position at) { return make_output(at, parse_captured(at, "endfilter", true)); }
 
   /// A block whose text is a value, through filters whose names come before the block does: they are parsed with a
   /// place-holder that the block, once it is parsed, is put into.
-  ExpressionPtr parse_captured(int line, std::string_view end, bool has_filters) {
+  ExpressionPtr parse_captured(Position at, std::string_view end, bool has_filters) {
     auto block = std::make_shared<ExpressionPtr>();
     ExpressionPtr value = std::make_unique<FunctionExpression>(
-        line, [block](RenderContext& context) { return (*block)->evaluate(context); });
+        at, [block](RenderContext& context) { return (*block)->evaluate(context); });
     if (has_filters) value = expressions_.parse_filter_chain(std::move(value));
     stream_.expect_end_of_block();
-    const int loops = std::exchange(loop_depth_, 0);  // no jump leads out of a block that is captured
-    const bool nested = std::exchange(inside_block_, true);
-    *block = make_captured(line, parse_block(end));
-    inside_block_ = nested;
-    loop_depth_ = loops;
+    *block = make_captured(at, parse_inner(end));
     return value;
   }
 
-  StatementPtr parse_macro(int line) {
-    // A macro elsewhere would see variables of the place where it was defined.
-    if (loop_depth_ > 0 || inside_block_) stream_.unsupported("a macro inside a loop, a macro or a captured block");
-    Macro macro{.name = parse_target_name(), .parameters = {}, .body = {}};
-    stream_.expect_operator("(");
-    while (!stream_.is_operator(")")) {
-      MacroParameter parameter{.name = parse_target_name(), .fallback = nullptr};
-      if (stream_.accept_operator("=")) parameter.fallback = expressions_.parse_expression();
-      macro.parameters.push_back(std::move(parameter));
-      if (!stream_.accept_operator(",")) break;
+  StatementPtr parse_with(Position at) {
+    std::vector<std::pair<Target, ExpressionPtr>> variables;
+    while (!stream_.is(TokenKind::kBlockEnd)) {
+      if (!variables.empty() && !stream_.accept_operator(",")) stream_.unexpected("','");
+      Target target = parse_target(false);
+      stream_.expect_operator("=");
+      variables.emplace_back(std::move(target), expressions_.parse_expression());
     }
-    stream_.expect_operator(")");
     stream_.expect_end_of_block();
-    inside_block_ = true;
-    expressions_.set_inside_macro(true);
-    macro.body = parse_block("endmacro");
-    expressions_.set_inside_macro(false);
-    inside_block_ = false;
-    return make_macro(line, std::move(macro));
+    const bool soft = expressions_.set_soft(false);
+    Body body = parse_block("endwith");
+    expressions_.set_soft(soft);
+    return make_with(at, std::move(variables), std::move(body));
   }
 
-  StatementPtr parse_jump(int line) {
-    const std::string name = stream_.take().text;
-    if (loop_depth_ == 0) throw TemplateError(Failure::kSyntax, "'" + name + "' outside a loop", line);
+  /// `block NAME [scoped]`: without inheritance it is its body.
+  StatementPtr parse_named_block(Position at) {
+    const std::string name = stream_.expect_name();
+    if (!blocks_.insert(name).second) stream_.fail(Failure::kSyntax, "block '" + name + "' defined twice");
+    const bool scoped = stream_.accept_name("scoped");
+    if (stream_.is_name("required")) stream_.unsupported("a required block");
     stream_.expect_end_of_block();
-    return make_jump(line, name == "break" ? Flow::kBreak : Flow::kContinue);
+    const int loops = std::exchange(loop_depth_, 0);
+    const bool soft = expressions_.set_soft(false);
+    Body body = parse_body({"endblock"});
+    expressions_.set_soft(soft);
+    loop_depth_ = loops;
+    stream_.take();
+    stream_.accept_name(name);
+    stream_.expect_end_of_block();
+    return make_block(at, std::move(body), !scoped);
+  }
+
+  std::vector<MacroParameter> parse_parameters() {
+    std::vector<MacroParameter> parameters;
+    stream_.expect_operator("(");
+    while (!stream_.is_operator(")")) {
+      if (!parameters.empty()) stream_.expect_operator(",");
+      MacroParameter parameter{.name = parse_target_name(), .fallback = nullptr};
+      for (const MacroParameter& other : parameters) {
+        if (other.name == parameter.name) stream_.fail(Failure::kSyntax, "duplicate argument '" + parameter.name + "'");
+      }
+      if (stream_.accept_operator("=")) {
+        parameter.fallback = expressions_.parse_expression();
+      } else if (!parameters.empty() && parameters.back().fallback) {
+        stream_.fail(Failure::kSyntax, "non-default argument follows default argument");
+      }
+      parameters.push_back(std::move(parameter));
+    }
+    stream_.expect_operator(")");
+    return parameters;
+  }
+
+  void parse_macro_body(Macro& macro, std::string_view end) {
+    stream_.expect_end_of_block();
+    expressions_.begin_macro();
+    macro.body = parse_inner(end);
+    const ExpressionParser::SpecialNames used = expressions_.end_macro();
+    macro.uses_caller = used.caller;
+    macro.uses_varargs = used.varargs;
+    macro.uses_kwargs = used.kwargs;
+  }
+
+  StatementPtr parse_macro(Position at) {
+    Macro macro;
+    macro.name = parse_target_name();
+    macro.parameters = parse_parameters();
+    parse_macro_body(macro, "endmacro");
+    return make_macro(at, std::move(macro));
+  }
+
+  StatementPtr parse_call_block(Position at) {
+    Macro body;
+    if (stream_.is_operator("(")) body.parameters = parse_parameters();
+    ExpressionPtr call = expressions_.parse_expression();
+    if (dynamic_cast<const CallExpression*>(call.get()) == nullptr) stream_.fail(Failure::kSyntax, "expected a call");
+    parse_macro_body(body, "endcall");
+    return make_call_block(at, std::move(call), std::move(body));
+  }
+
+  StatementPtr parse_jump(Position at) {
+    const std::string name = stream_.take().text;
+    if (loop_depth_ == 0) throw TemplateError(Failure::kSyntax, "'" + name + "' outside a loop", at);
+    stream_.expect_end_of_block();
+    return make_jump(at, name == "break" ? Flow::kBreak : Flow::kContinue);
   }
 
   TokenStream stream_;
   ExpressionParser expressions_;
   int loop_depth_ = 0;
-  bool inside_block_ = false;  ///< of a macro or a captured block
+  std::set<std::string> blocks_;
 };
 
 }  // namespace

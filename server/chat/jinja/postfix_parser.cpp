@@ -10,8 +10,8 @@ ExpressionPtr ExpressionParser::parse_postfix(ExpressionPtr node) {
     } else if (stream_.is_operator("[")) {
       node = parse_subscript(std::move(node));
     } else if (stream_.is_operator("(")) {
-      const int line = stream_.line();
-      node = make_call(line, std::move(node), parse_arguments());
+      const Position at = stream_.position();
+      node = make_call(at, std::move(node), parse_arguments());
     } else {
       return node;
     }
@@ -20,18 +20,17 @@ ExpressionPtr ExpressionParser::parse_postfix(ExpressionPtr node) {
 }
 
 ExpressionPtr ExpressionParser::parse_dot(ExpressionPtr node) {
-  const int line = stream_.take().line;
+  const Position at = stream_.take().at;
   if (stream_.is(TokenKind::kInteger)) {
-    ExpressionPtr position = parse_literal();
-    return make_subscript(line, std::move(node), std::move(position));
+    ExpressionPtr index = parse_literal();
+    return make_subscript(at, std::move(node), std::move(index));
   }
   std::string name = stream_.expect_name();
-  if (stream_.is_operator("(") && !is_method_name(name)) stream_.unsupported("the method '" + name + "'");
-  return make_attribute(line, std::move(node), std::move(name));
+  return make_attribute(at, std::move(node), std::move(name));
 }
 
 ExpressionPtr ExpressionParser::parse_subscript(ExpressionPtr node) {
-  const int line = stream_.take().line;
+  const Position at = stream_.take().at;
   std::vector<ExpressionPtr> bounds(3);
   std::size_t colons = 0;
   while (true) {
@@ -40,21 +39,32 @@ ExpressionPtr ExpressionParser::parse_subscript(ExpressionPtr node) {
     stream_.take();
     ++colons;
   }
-  if (stream_.is_operator(",")) stream_.unsupported("a subscript with a comma");
   if (colons == 0 && !bounds[0]) stream_.unexpected("a subscript");
+  if (stream_.is_operator(",")) {
+    if (colons > 0) stream_.unsupported("a slice in a subscript with commas");
+    bounds[0] = parse_tuple_key(at, std::move(bounds[0]));
+  }
   stream_.expect_operator("]");
-  if (colons > 0) return make_slice(line, std::move(node), std::move(bounds));
-  return make_subscript(line, std::move(node), std::move(bounds[0]));
+  if (colons > 0) return make_slice(at, std::move(node), std::move(bounds));
+  return make_subscript(at, std::move(node), std::move(bounds[0]));
+}
+
+/// x[a, b]: the key is a tuple.
+ExpressionPtr ExpressionParser::parse_tuple_key(Position at, ExpressionPtr first) {
+  std::vector<ExpressionPtr> items;
+  items.push_back(std::move(first));
+  while (stream_.accept_operator(",")) items.push_back(parse_expression());
+  return make_list(at, SequenceKind::kTuple, std::move(items));
 }
 
 ArgumentNodes ExpressionParser::parse_arguments() {
   stream_.expect_operator("(");
   ArgumentNodes arguments;
   while (!stream_.is_operator(")")) {
-    const Token& next = stream_.peek_next();
+    const Token next = stream_.peek_next();
     if (stream_.is_operator("*") || stream_.is_operator("**")) {
       ExpressionPtr& slot = stream_.take().text == "*" ? arguments.spread : arguments.named_spread;
-      if (slot) stream_.fail(Failure::kSyntax, "arguments are unpacked twice");
+      if (slot || arguments.named_spread) stream_.fail(Failure::kSyntax, "arguments are unpacked twice");
       slot = parse_expression();
     } else if (stream_.is(TokenKind::kName) && next.kind == TokenKind::kOperator && next.text == "=") {
       std::string name = stream_.take().text;
@@ -78,8 +88,8 @@ ExpressionPtr ExpressionParser::parse_filters_and_tests(ExpressionPtr node) {
     } else if (stream_.accept_name("is")) {
       node = parse_test(std::move(node));
     } else if (stream_.is_operator("(")) {  // a call of what a filter gave
-      const int line = stream_.line();
-      node = make_call(line, std::move(node), parse_arguments());
+      const Position at = stream_.position();
+      node = make_call(at, std::move(node), parse_arguments());
     } else {
       return node;
     }
@@ -96,20 +106,19 @@ ExpressionPtr ExpressionParser::parse_filter_chain(ExpressionPtr subject) {
 }
 
 ExpressionPtr ExpressionParser::parse_filter(ExpressionPtr subject) {
-  const int line = stream_.line();
+  const Position at = stream_.position();
   const std::string name = stream_.expect_name();
   const Filter filter = find_filter(name);
-  if (filter == nullptr) throw TemplateError(Failure::kUnsupported, "the filter '" + name + "' is not supported", line);
   ArgumentNodes arguments = stream_.is_operator("(") ? parse_arguments() : ArgumentNodes{};
-  return make_filter(line, filter, std::move(subject), std::move(arguments));
+  if (filter == nullptr) return unknown("the filter '" + name + "'", at);
+  return make_filter(at, filter, std::move(subject), std::move(arguments));
 }
 
 ExpressionPtr ExpressionParser::parse_test(ExpressionPtr subject) {
-  const int line = stream_.line();
+  const Position at = stream_.position();
   const bool negated = stream_.accept_name("not");
   const std::string name = stream_.expect_name();
   const Test test = find_test(name);
-  if (test == nullptr) throw TemplateError(Failure::kUnsupported, "the test '" + name + "' is not supported", line);
   ArgumentNodes arguments;
   const bool operand = stream_.is(TokenKind::kName) || stream_.is(TokenKind::kString) ||
                        stream_.is(TokenKind::kInteger) || stream_.is(TokenKind::kFloat) || stream_.is_operator("[") ||
@@ -123,8 +132,9 @@ ExpressionPtr ExpressionParser::parse_test(ExpressionPtr subject) {
   } else if (operand && !keyword) {  // x is divisibleby 3
     arguments.positional.push_back(parse_postfix(parse_primary()));
   }
-  ExpressionPtr node = make_test(line, test, std::move(subject), std::move(arguments));
-  return negated ? make_not(line, std::move(node)) : std::move(node);
+  if (test == nullptr) return unknown("the test '" + name + "'", at);
+  ExpressionPtr node = make_test(at, test, std::move(subject), std::move(arguments));
+  return negated ? make_not(at, std::move(node)) : std::move(node);
 }
 
 }  // namespace krait::server::jinja

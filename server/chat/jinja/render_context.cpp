@@ -1,49 +1,82 @@
-// The bounds are checked in three places only: Step (time and depth), charge (memory) and write (output).
+// The bounds are checked in three places only: Step and count_steps (time and depth), charge (memory) and write
+// (output).
 #include "server/chat/jinja/render_context.h"
 
 #include <algorithm>
-#include <iterator>
 
 #include "server/chat/jinja/error.h"
 #include "server/chat/jinja/limits.h"
 
 namespace krait::server::jinja {
+namespace {
+
+/// Of steps, between two looks at the clock.
+constexpr std::size_t kClockInterval = 64;
+
+}  // namespace
 
 RenderContext::RenderContext(Value globals, const RenderOptions& options)
     : globals_(std::move(globals)),
       options_(options),
-      scopes_(1),
-      deadline_(std::chrono::steady_clock::now() + options.limits.max_time) {}
+      deadline_(std::chrono::steady_clock::now() + options.limits.max_time) {
+  enter(nullptr);
+}
 
 WallClock RenderContext::now() const {
   if (options_.now) return *options_.now;
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count();
   const auto seconds = static_cast<std::time_t>(microseconds / 1'000'000);
-  WallClock clock{.microsecond = static_cast<int>(microseconds % 1'000'000)};
+  WallClock clock{.time = {}, .microsecond = static_cast<int>(microseconds % 1'000'000)};
   localtime_r(&seconds, &clock.time);
   return clock;
 }
 
 Value RenderContext::lookup(const std::string& name) const {
-  for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
+  for (const Environment* scope = current_; scope != nullptr; scope = scope->parent) {
+    const auto& variables = scope->variables;
     const auto found =
-        std::find_if(scope->begin(), scope->end(), [&name](const auto& entry) { return entry.first == name; });
-    if (found != scope->end()) return found->second;
+        std::find_if(variables.begin(), variables.end(), [&name](const auto& entry) { return entry.first == name; });
+    if (found != variables.end()) return found->second;
   }
   const Value* global = globals_.dict()->find_name(name);
   return global != nullptr ? *global : Value::undefined("'" + name + "' is undefined");
 }
 
 void RenderContext::assign(const std::string& name, Value value) {
-  Variables& scope = scopes_.back();
+  auto& variables = current_->variables;
   const auto found =
-      std::find_if(scope.begin(), scope.end(), [&name](const auto& entry) { return entry.first == name; });
-  if (found != scope.end()) {
+      std::find_if(variables.begin(), variables.end(), [&name](const auto& entry) { return entry.first == name; });
+  if (found != variables.end()) {
     found->second = std::move(value);
   } else {
-    scope.emplace_back(name, std::move(value));
+    variables.emplace_back(name, std::move(value));
   }
+}
+
+Environment* RenderContext::capture_environment() {
+  for (Environment* scope = current_; scope != nullptr && !scope->captured; scope = scope->parent)
+    scope->captured = true;
+  return current_;
+}
+
+void RenderContext::enter(Environment* parent) {
+  if (free_.empty()) {
+    charge(sizeof(Environment));
+    environments_.push_back(std::make_unique<Environment>());
+    free_.push_back(environments_.back().get());
+  }
+  current_ = free_.back();
+  free_.pop_back();
+  current_->parent = parent;
+}
+
+void RenderContext::leave(Environment* before) {
+  if (!current_->captured) {
+    current_->variables.clear();
+    free_.push_back(current_);
+  }
+  current_ = before;
 }
 
 void RenderContext::write(std::string_view text) {
@@ -66,31 +99,22 @@ void RenderContext::charge_text(std::size_t bytes) {
   charge(bytes);
 }
 
-void RenderContext::check_steps() {
-  ++steps_;
-  const bool late = steps_ % 64 == 0 && std::chrono::steady_clock::now() > deadline_;
+void RenderContext::count_steps(std::size_t steps) {
+  steps_ += steps;
+  bool late = false;
+  if (steps_ >= next_look_at_clock_) {
+    next_look_at_clock_ = steps_ + kClockInterval;
+    late = std::chrono::steady_clock::now() > deadline_;
+  }
   if (late || steps_ > options_.limits.max_steps)
     throw TemplateError(Failure::kLimit, "the template takes too many steps");
 }
 
-Step::Step(RenderContext& context, int line) : context_(context) {
-  context_.check_steps();
+Step::Step(RenderContext& context, Position at) : context_(context) {
+  context_.count_steps(1);
   if (context_.depth_ >= kLimits.max_depth) throw TemplateError(Failure::kLimit, "the template nests too deeply");
   ++context_.depth_;
-  context_.line_ = line;
-}
-
-MacroScope::MacroScope(RenderContext& context) : context_(context) {
-  auto& scopes = context_.scopes_;
-  callers_.assign(std::make_move_iterator(scopes.begin() + 1), std::make_move_iterator(scopes.end()));
-  scopes.resize(1);
-  scopes.emplace_back();
-}
-
-MacroScope::~MacroScope() {
-  auto& scopes = context_.scopes_;
-  scopes.resize(1);
-  scopes.insert(scopes.end(), std::make_move_iterator(callers_.begin()), std::make_move_iterator(callers_.end()));
+  context_.at_ = at;
 }
 
 }  // namespace krait::server::jinja

@@ -6,12 +6,12 @@ namespace krait::server::jinja {
 
 using StatementPtr = std::unique_ptr<const Statement>;
 
-/// What an assignment or a loop assigns to: a name, the names that a value is unpacked into, or a namespace's
-/// attribute.
+/// What an assignment or a loop assigns to: a name, a namespace's attribute, or several of these that a value is
+/// unpacked into.
 struct Target {
-  std::vector<std::string> names;
-  bool unpacks = false;   ///< a tuple of names, even of one
-  std::string attribute;  ///< of the namespace names[0]; empty for a plain target
+  std::string name;           ///< empty for several
+  std::string attribute;      ///< of the namespace `name`; empty for a plain name
+  std::vector<Target> parts;  ///< a tuple, even of one
   void assign(RenderContext& context, const Value& value) const;
 };
 
@@ -21,6 +21,7 @@ struct ForLoop {
   ExpressionPtr filter;  ///< null without an `if`
   Body body;
   Body otherwise;  ///< when there was nothing to loop over
+  bool recursive = false;
 };
 
 struct IfBranch {
@@ -34,22 +35,29 @@ struct MacroParameter {
 };
 
 struct Macro {
-  std::string name;
+  std::string name;  ///< empty for the body of a call block
   std::vector<MacroParameter> parameters;
   Body body;
+  bool uses_caller = false;
+  bool uses_varargs = false;
+  bool uses_kwargs = false;
 };
 
-StatementPtr make_text(int line, std::string text);
-StatementPtr make_output(int line, ExpressionPtr value);
-StatementPtr make_set(int line, Target target, ExpressionPtr value);
-StatementPtr make_for(int line, ForLoop loop);
-StatementPtr make_if(int line, std::vector<IfBranch> branches);
-StatementPtr make_jump(int line, Flow flow);
-StatementPtr make_macro(int line, Macro macro);
-/// A body that stands for itself (`generation`).
-StatementPtr make_block(int line, Body body);
+StatementPtr make_text(Position at, std::string text);
+StatementPtr make_output(Position at, ExpressionPtr value);
+StatementPtr make_set(Position at, Target target, ExpressionPtr value);
+StatementPtr make_for(Position at, ForLoop loop);
+StatementPtr make_if(Position at, std::vector<IfBranch> branches);
+StatementPtr make_jump(Position at, Flow flow);
+StatementPtr make_macro(Position at, Macro macro);
+/// `call`: the macro's body is the `caller` of the call, which is an expression of make_call.
+StatementPtr make_call_block(Position at, ExpressionPtr call, Macro body);
+/// `with`: the values are those of the scope around it.
+StatementPtr make_with(Position at, std::vector<std::pair<Target, ExpressionPtr>> variables, Body body);
+/// A body with a scope of its own (`generation`), or that sees the template's variables only (`block`).
+StatementPtr make_block(Position at, Body body, bool isolated);
 
 /// What a body writes, as a value; for block assignments and filter blocks.
-ExpressionPtr make_captured(int line, Body body);
+ExpressionPtr make_captured(Position at, Body body);
 
 }  // namespace krait::server::jinja

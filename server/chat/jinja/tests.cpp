@@ -28,7 +28,9 @@ bool is_the_true(const Value& value) { return value.is_bool() && value.integer()
 bool is_the_false(const Value& value) { return value.is_bool() && value.integer() == 0; }
 bool is_mapping(const Value& value) { return value.dict() != nullptr; }
 /// Undefined counts, because Jinja's class for it has a __call__ (which fails).
-bool is_callable(const Value& value) { return value.callable() != nullptr || value.is_undefined(); }
+bool is_callable(const Value& value) {
+  return value.callable() != nullptr || value.is_undefined() || type_name(value) == "LoopContext";
+}
 
 bool is_iterable(const Value& value) {
   return value.is_undefined() || value.string() != nullptr || value.dict() != nullptr || value.sequence() != nullptr;
@@ -37,8 +39,7 @@ bool is_iterable(const Value& value) {
 /// What has a length and can be indexed. Undefined has the methods for both.
 bool is_sequence(const Value& value) {
   const Sequence* sequence = value.sequence();
-  const bool indexed =
-      sequence != nullptr && sequence->kind != SequenceKind::kView && sequence->kind != SequenceKind::kGenerator;
+  const bool indexed = sequence != nullptr && !sequence->is_view() && sequence->kind != SequenceKind::kGenerator;
   return indexed || value.string() != nullptr || value.dict() != nullptr || value.is_undefined();
 }
 
@@ -52,14 +53,10 @@ std::int64_t remainder_of(const Value& value, std::int64_t divisor) {
 bool is_odd(const Value& value) { return remainder_of(value, 2) != 0; }
 bool is_even(const Value& value) { return remainder_of(value, 2) == 0; }
 
-/// str.islower and str.isupper: at least one letter with case, and all of those in the one.
-bool is_lower(const Value& value) {
-  const std::string text = to_text(value);
-  return to_lower(text) == text && to_upper(text) != text;
-}
-bool is_upper(const Value& value) {
-  const std::string text = to_text(value);
-  return to_upper(text) == text && to_lower(text) != text;
+template <bool upper>
+bool in_case(RenderContext& context, const Value& subject, const CallArguments& arguments) {
+  const Parameters parameters("test", arguments, {});
+  return is_all_in_case(to_text(context, subject), upper);
 }
 
 bool divisible_by(RenderContext& /*context*/, const Value& subject, const CallArguments& arguments) {
@@ -69,15 +66,35 @@ bool divisible_by(RenderContext& /*context*/, const Value& subject, const CallAr
 }
 
 template <char first, char second>
-bool comparison(RenderContext& /*context*/, const Value& subject, const CallArguments& arguments) {
+bool comparison(RenderContext& context, const Value& subject, const CallArguments& arguments) {
   const Parameters parameters("comparison", arguments, {"b"});
   const std::string symbol = second == '\0' ? std::string(1, first) : std::string{first, second};
-  return compare(symbol, subject, parameters.required(0));
+  return compare(context, symbol, subject, parameters.required(0));
 }
 
-bool in_test(RenderContext& /*context*/, const Value& subject, const CallArguments& arguments) {
+bool is_escaped(const Value& value) { return value.is_markup(); }
+
+/// Python's `is`: the same object. Equal scalars count as the same, as the small ones that templates compare are.
+bool same_as(RenderContext& context, const Value& subject, const CallArguments& arguments) {
+  const Parameters parameters("sameas", arguments, {"other"});
+  const Value& other = parameters.required(0);
+  if (subject.data().index() != other.data().index()) return false;
+  if (subject.sequence() != nullptr) return subject.sequence() == other.sequence();
+  if (subject.dict() != nullptr) return subject.dict() == other.dict();
+  return compare(context, "==", subject, other);
+}
+
+/// Whether there is a filter or a test of that name.
+template <bool of_filters>
+bool known_name(RenderContext& /*context*/, const Value& subject, const CallArguments& arguments) {
+  const Parameters parameters("filter and test", arguments, {});
+  if (subject.string() == nullptr) return false;
+  return of_filters ? find_filter(*subject.string()) != nullptr : find_test(*subject.string()) != nullptr;
+}
+
+bool in_test(RenderContext& context, const Value& subject, const CallArguments& arguments) {
   const Parameters parameters("in", arguments, {"seq"});
-  return contains(parameters.required(0), subject);
+  return compare(context, "in", subject, parameters.required(0));
 }
 
 using Table = std::unordered_map<std::string_view, Test>;
@@ -105,10 +122,14 @@ Table make_table() {
           {"sequence", &simple<is_sequence>},
           {"odd", &simple<is_odd>},
           {"even", &simple<is_even>},
-          {"lower", &simple<is_lower>},
-          {"upper", &simple<is_upper>},
+          {"lower", &in_case<false>},
+          {"upper", &in_case<true>},
           {"divisibleby", &divisible_by},
           {"in", &in_test},
+          {"escaped", &simple<is_escaped>},
+          {"sameas", &same_as},
+          {"filter", &known_name<true>},
+          {"test", &known_name<false>},
           {"eq", kEqual},
           {"equalto", kEqual},
           {"==", kEqual},

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "server/chat/jinja/position.h"
+
 namespace krait::server::jinja {
 
 enum class TokenKind {
@@ -23,7 +25,7 @@ enum class TokenKind {
 struct Token {
   TokenKind kind = TokenKind::kEnd;
   std::string text;
-  int line = 1;
+  Position at{.line = 1, .column = 1};
 };
 
 /// Cuts a template into tokens as Jinja does with trim_blocks and lstrip_blocks set and keep_trailing_newline not,
@@ -37,6 +39,6 @@ struct TagToken {
 };
 
 /// Reads the token at `pos`, which is inside a tag and not at white space. Throws TemplateError.
-TagToken read_tag_token(std::string_view source, std::size_t pos, int line);
+TagToken read_tag_token(std::string_view source, std::size_t pos, Position at);
 
 }  // namespace krait::server::jinja

@@ -17,7 +17,7 @@ class TokenStream {
 
   [[nodiscard]] const Token& peek() const { return tokens_[at_]; }
   [[nodiscard]] const Token& peek_next() const { return tokens_[at_ + 1 < tokens_.size() ? at_ + 1 : at_]; }
-  [[nodiscard]] int line() const { return peek().line; }
+  [[nodiscard]] Position position() const { return peek().at; }
   [[nodiscard]] bool is(TokenKind kind) const { return peek().kind == kind; }
   [[nodiscard]] bool is_operator(std::string_view text) const {
     return is(TokenKind::kOperator) && peek().text == text;
@@ -47,7 +47,7 @@ class TokenStream {
     fail(Failure::kSyntax, "expected " + wanted + ", found " + found);
   }
   [[noreturn]] void fail(Failure failure, const std::string& message) const {
-    throw TemplateError(failure, message, line());
+    throw TemplateError(failure, message, position());
   }
   [[noreturn]] void unsupported(const std::string& what) const {
     fail(Failure::kUnsupported, what + " is not supported");

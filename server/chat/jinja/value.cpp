@@ -3,14 +3,20 @@
 #include "server/chat/jinja/value.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "server/chat/jinja/error.h"
 #include "server/chat/jinja/limits.h"
+#include "server/chat/jinja/render_context.h"
 #include "server/chat/jinja/strings.h"
 
 namespace krait::server::jinja {
 namespace {
 
+/// Of what is nested so often that it could not be printed anyway.
+constexpr std::size_t kMaxWeight = std::size_t{1} << 40;
+constexpr std::size_t kMaxKeyWeight = std::size_t{1} << 24;
 constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 
 int depth_of(const Value& value) {
@@ -30,7 +36,46 @@ const T* shared(const Value::Data& data) {
   return pointer != nullptr ? pointer->get() : nullptr;
 }
 
+/// Equal for keys that are equal, and only for those.
+std::string hash_text(const Value& key) {
+  if (key.is_float()) {
+    const double number = key.number();
+    if (number == std::floor(number) && std::abs(number) < 9e18)
+      return std::to_string(static_cast<std::int64_t>(number));
+    return float_text(number);
+  }
+  if (key.is_number()) return std::to_string(key.integer());
+  if (key.is_large_integer()) return to_repr(key);
+  if (const std::string* text = key.string()) return quoted(*text);
+  if (key.is_none()) return "None";
+  if (key.is_undefined()) return "Undefined";
+  std::string text(type_name(key));
+  const Sequence* sequence = key.sequence();
+  if (sequence != nullptr && sequence->kind != SequenceKind::kGenerator) {
+    for (const Value& item : sequence->items) text += " " + hash_text(item);
+    return text + ")";
+  }
+  const void* address = sequence;
+  if (address == nullptr) address = key.callable();
+  if (address == nullptr) address = key.object();
+  return text + std::to_string(reinterpret_cast<std::uintptr_t>(address));
+}
+
 }  // namespace
+
+std::string Callable::text() const { render_error("a function cannot be turned into text"); }
+
+Value Callable::attribute(const std::string& name) const {
+  return Value::undefined("'function object' has no attribute '" + name + "'");
+}
+
+Value Object::call(RenderContext& /*context*/, const CallArguments& /*arguments*/) {
+  render_error("'" + std::string(type_name()) + "' object is not callable");
+}
+
+std::string Object::text() const {
+  render_error("a value of type '" + std::string(type_name()) + "' cannot be turned into text");
+}
 
 void Object::set_attribute(const std::string& name, Value /*value*/) {
   render_error("cannot assign attribute '" + name + "' on non-namespace object");
@@ -81,9 +126,8 @@ std::size_t Dict::index_of(const Value& key) const {
     const auto found = names_.find(*name);
     return found == names_.end() ? kNowhere : found->second;
   }
-  const auto found =
-      std::find_if(items.begin(), items.end(), [&key](const auto& item) { return equals(item.first, key); });
-  return found == items.end() ? kNowhere : static_cast<std::size_t>(found - items.begin());
+  const auto found = others_.find(hash_text(key));
+  return found == others_.end() ? kNowhere : found->second;
 }
 
 const Value* Dict::find(const Value& key) const {
@@ -106,28 +150,55 @@ void require_hashable(const Value& key) {
 
 void Dict::set(Value key, Value value) {
   require_hashable(key);
+  if (weight_of(key) > kMaxKeyWeight) throw TemplateError(Failure::kLimit, "a key is too long");
   depth = checked_depth(std::max(depth, depth_of(value) + 1));
   const std::size_t index = index_of(key);
   if (index != kNowhere) {
+    weight = std::min(kMaxWeight, weight + weight_of(value));
     items[index].second = std::move(value);
     return;
   }
-  if (const std::string* name = key.string()) names_.emplace(*name, items.size());
+  weight = std::min(kMaxWeight, weight + weight_of(key) + weight_of(value) + 4);
+  if (const std::string* name = key.string()) {
+    names_.emplace(*name, items.size());
+  } else {
+    others_.emplace(hash_text(key), items.size());
+  }
   items.emplace_back(std::move(key), std::move(value));
 }
 
 Value make_sequence(SequenceKind kind, std::vector<Value> items) {
-  int depth = 1;
-  for (const Value& item : items) depth = std::max(depth, depth_of(item) + 1);
-  return std::make_shared<const Sequence>(
-      Sequence{.kind = kind, .items = std::move(items), .depth = checked_depth(depth)});
+  Sequence sequence{.kind = kind, .items = std::move(items)};
+  for (const Value& item : sequence.items) {
+    sequence.depth = std::max(sequence.depth, depth_of(item) + 1);
+    sequence.weight = std::min(kMaxWeight, sequence.weight + weight_of(item) + 2);
+  }
+  checked_depth(sequence.depth);
+  return std::make_shared<const Sequence>(std::move(sequence));
+}
+
+Value make_range(std::int64_t start, std::int64_t stop, std::int64_t step, std::vector<Value> items) {
+  Sequence sequence{.kind = SequenceKind::kRange, .items = std::move(items)};
+  sequence.weight += sequence.items.size() * 4;
+  sequence.start = start;
+  sequence.stop = stop;
+  sequence.step = step;
+  return std::make_shared<const Sequence>(std::move(sequence));
+}
+
+std::size_t weight_of(const Value& value) {
+  if (const std::string* text = value.string()) return text->size() + 2;
+  if (const Sequence* sequence = value.sequence()) return sequence->weight;
+  if (const Dict* dict = value.dict()) return dict->weight;
+  return 4;
 }
 
 Value make_dict(Dict dict) { return std::make_shared<const Dict>(std::move(dict)); }
 
 std::string_view type_name(const Value& value) {
   if (const Sequence* sequence = value.sequence()) {
-    constexpr std::string_view kNames[] = {"list", "tuple", "range", "dict view", "generator"};
+    constexpr std::string_view kNames[] = {"list",        "tuple",      "range",    "dict_keys",
+                                           "dict_values", "dict_items", "generator"};
     return kNames[static_cast<std::size_t>(sequence->kind)];
   }
   if (const Object* object = value.object()) return object->type_name();
@@ -155,9 +226,9 @@ std::vector<Value> iterate(const Value& value) {
   if (value.is_undefined()) return {};
   std::vector<Value> items;
   if (const Sequence* sequence = value.sequence()) {
-    if (sequence->consumed) return {};
-    sequence->consumed = sequence->kind == SequenceKind::kGenerator;
-    return sequence->items;
+    if (sequence->kind != SequenceKind::kGenerator) return sequence->items;
+    const std::size_t first = std::exchange(sequence->taken, sequence->items.size());
+    return {sequence->items.begin() + static_cast<std::ptrdiff_t>(first), sequence->items.end()};
   }
   if (const Dict* dict = value.dict()) {
     for (const auto& item : dict->items) items.push_back(item.first);
@@ -168,6 +239,22 @@ std::vector<Value> iterate(const Value& value) {
     return items;
   }
   render_error("'" + std::string(type_name(value)) + "' object is not iterable");
+}
+
+std::vector<Value> iterate(RenderContext& context, const Value& value) {
+  std::size_t count = 0;
+  if (const Sequence* sequence = value.sequence()) count = sequence->items.size() - sequence->taken;
+  if (const Dict* dict = value.dict()) count = dict->items.size();
+  const std::size_t characters = value.string() != nullptr ? value.string()->size() : 0;
+  context.count_steps((count + characters) / 8);
+  context.charge(count * sizeof(Value) + characters * (sizeof(Value) + 2 * sizeof(std::string)));
+  return iterate(value);
+}
+
+void leave_rest(const Value& value, std::size_t count) {
+  const Sequence* sequence = value.sequence();
+  if (sequence != nullptr && sequence->kind == SequenceKind::kGenerator)
+    sequence->taken = sequence->items.size() - count;
 }
 
 std::int64_t length(const Value& value) {

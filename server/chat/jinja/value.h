@@ -27,6 +27,10 @@ class Callable {
  public:
   virtual ~Callable() = default;
   virtual Value call(RenderContext& context, const CallArguments& arguments) const = 0;
+  /// str(); fails for what prints as an address.
+  [[nodiscard]] virtual std::string text() const;
+  /// The attribute, or undefined.
+  [[nodiscard]] virtual Value attribute(const std::string& name) const;
 };
 
 /// What has attributes that change: a namespace or `loop`. The RenderContext owns all of them, so that a namespace that
@@ -39,6 +43,10 @@ class Object {
   [[nodiscard]] virtual Value attribute(const std::string& name) = 0;
   /// Sets an attribute; all but namespaces refuse.
   virtual void set_attribute(const std::string& name, Value value);
+  /// What can be called: `loop` of a recursive loop. All others refuse.
+  virtual Value call(RenderContext& context, const CallArguments& arguments);
+  /// str(); fails for what prints as an address.
+  [[nodiscard]] virtual std::string text() const;
 };
 
 /// A variable or attribute that is not there. Jinja lets it be printed, tested and iterated, and fails on anything
@@ -108,7 +116,9 @@ enum class SequenceKind {
   kList,
   kTuple,
   kRange,
-  kView,       ///< dict.items(), .keys(), .values(): can be iterated and measured, not indexed
+  kKeys,  ///< dict.keys(), as kValues and kItems: can be iterated and measured, not indexed
+  kValues,
+  kItems,
   kGenerator,  ///< what filters like `map` give: can be iterated once
 };
 
@@ -116,13 +126,23 @@ struct Sequence {
   SequenceKind kind = SequenceKind::kList;
   std::vector<Value> items;
   int depth = 1;
-  mutable bool consumed = false;  ///< of a generator; a value lives within one rendering, so within one thread
+  std::size_t weight = 1;         ///< see weight_of
+  mutable std::size_t taken = 0;  ///< of a generator's items; a value lives within one rendering, so within one thread
+  std::int64_t start = 0;         ///< of a range, as the next two
+  std::int64_t stop = 0;
+  std::int64_t step = 1;
+  std::string_view field_names{};  ///< of a tuple with named fields ("grouper list"), else empty
+
+  [[nodiscard]] bool is_view() const {
+    return kind == SequenceKind::kKeys || kind == SequenceKind::kValues || kind == SequenceKind::kItems;
+  }
 };
 
 /// Keys in order of insertion.
 struct Dict {
   std::vector<std::pair<Value, Value>> items;
   int depth = 1;
+  std::size_t weight = 1;  ///< see weight_of
 
   /// The value of a key, or null. Keys are compared as Python does (1 == 1.0 == true).
   [[nodiscard]] const Value* find(const Value& key) const;
@@ -132,7 +152,8 @@ struct Dict {
 
  private:
   [[nodiscard]] std::size_t index_of(const Value& key) const;
-  std::unordered_map<std::string, std::size_t> names_;  ///< string keys
+  std::unordered_map<std::string, std::size_t> names_;   ///< string keys
+  std::unordered_map<std::string, std::size_t> others_;  ///< all others, by hash_text
 };
 
 /// Fails for what cannot be a key: lists, dicts and what holds them.
@@ -140,6 +161,8 @@ void require_hashable(const Value& key);
 
 /// Throw when the nesting gets too deep: what walks or frees values does so recursively.
 Value make_sequence(SequenceKind kind, std::vector<Value> items);
+/// A range with its items.
+Value make_range(std::int64_t start, std::int64_t stop, std::int64_t step, std::vector<Value> items);
 Value make_dict(Dict dict);
 
 /// Python's type name, for messages and as Jinja's own.
@@ -155,13 +178,24 @@ bool less(const Value& left, const Value& right);
 bool contains(const Value& haystack, const Value& needle);
 /// The items of anything that can be iterated; keys of a dict, characters of a string. Uses a generator up.
 std::vector<Value> iterate(const Value& value);
+/// The same, counted as steps and memory.
+std::vector<Value> iterate(RenderContext& context, const Value& value);
+/// Puts the last `count` items of a generator back, after a loop that was left early.
+void leave_rest(const Value& value, std::size_t count);
+/// About how many bytes the value has when it is printed, what it holds counted as often as it is held. What walks a
+/// value takes a time in proportion, and has to be counted by it.
+std::size_t weight_of(const Value& value);
 /// len(): fails for what has none.
 std::int64_t length(const Value& value);
 
+/// str(value), counted.
+std::string to_text(RenderContext& context, const Value& value);
 /// str(value): what `{{ value }}` prints. Fails for what prints as an address or a type of Python's.
 std::string to_text(const Value& value);
 /// repr(value): strings in quotes.
 std::string to_repr(const Value& value);
+/// A string in quotes.
+std::string quoted(const std::string& text);
 /// Python's shortest form that reads back the same.
 std::string float_text(double value);
 

@@ -10,6 +10,7 @@ namespace {
 
 bool equal_sequences(const Sequence& left, const Sequence& right) {
   if (&left == &right) return true;
+  if (left.kind == SequenceKind::kGenerator || left.kind == SequenceKind::kValues) return false;  // by identity
   return left.kind == right.kind &&
          std::equal(left.items.begin(), left.items.end(), right.items.begin(), right.items.end(), equals);
 }
@@ -35,9 +36,27 @@ bool less_sequences(const Sequence& left, const Sequence& right) {
   return left.items.size() < right.items.size();
 }
 
+double large_number(const Value& value) { return static_cast<double>(std::get<std::uint64_t>(value.data())); }
+
+/// `<` where at least one is above the signed range.
+bool less_large(const Value& left, const Value& right) {
+  if (left.is_large_integer() && right.is_large_integer())
+    return std::get<std::uint64_t>(left.data()) < std::get<std::uint64_t>(right.data());
+  const Value& other = left.is_large_integer() ? right : left;
+  if (!other.is_number()) {
+    render_error("'<' not supported between instances of '" + std::string(type_name(left)) + "' and '" +
+                 std::string(type_name(right)) + "'");
+  }
+  const double a = left.is_large_integer() ? large_number(left) : left.number();
+  const double b = right.is_large_integer() ? large_number(right) : right.number();
+  return a < b;
+}
+
 }  // namespace
 
 bool equals(const Value& left, const Value& right) {
+  if (left.is_large_integer() && right.is_float()) return large_number(left) == right.number();
+  if (right.is_large_integer() && left.is_float()) return large_number(right) == left.number();
   if (left.is_number() && right.is_number()) return equal_numbers(left, right);
   if (left.data().index() != right.data().index()) return false;
   if (const std::string* text = left.string()) return *text == *right.string();
@@ -51,6 +70,7 @@ bool equals(const Value& left, const Value& right) {
 bool less(const Value& left, const Value& right) {
   require_defined(left);
   require_defined(right);
+  if (left.is_large_integer() || right.is_large_integer()) return less_large(left, right);
   if (left.is_number() && right.is_number()) {
     if (left.is_float() || right.is_float()) return left.number() < right.number();
     return left.integer() < right.integer();
@@ -81,8 +101,15 @@ bool contains(const Value& haystack, const Value& needle) {
   if (haystack.sequence() == nullptr) {
     render_error("argument of type '" + std::string(type_name(haystack)) + "' is not iterable");
   }
-  const std::vector<Value> items = iterate(haystack);
-  return std::any_of(items.begin(), items.end(), [&needle](const Value& item) { return equals(item, needle); });
+  const Sequence& sequence = *haystack.sequence();
+  const auto begin = sequence.items.begin() + static_cast<std::ptrdiff_t>(sequence.taken);
+  const auto found =
+      std::find_if(begin, sequence.items.end(), [&needle](const Value& item) { return equals(item, needle); });
+  if (sequence.kind == SequenceKind::kGenerator) {  // taken up to what was found
+    const auto behind = found == sequence.items.end() ? found : found + 1;
+    sequence.taken = static_cast<std::size_t>(behind - sequence.items.begin());
+  }
+  return found != sequence.items.end();
 }
 
 }  // namespace krait::server::jinja

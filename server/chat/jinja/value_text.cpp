@@ -1,29 +1,24 @@
 // str() and repr(). Models were trained on what Python printed, so 1.0 is not 1, and true is True.
-#include <utf8proc.h>
-
 #include <array>
 #include <charconv>
 #include <cmath>
 
 #include "models/tokenizer/utf8.h"
 #include "server/chat/jinja/error.h"
+#include "server/chat/jinja/render_context.h"
+#include "server/chat/jinja/strings.h"
 #include "server/chat/jinja/value.h"
 
 namespace krait::server::jinja {
 namespace {
-
-/// Whether repr() shows the character itself.
-bool is_printable(char32_t c) {
-  const auto kind = utf8proc_category(static_cast<utf8proc_int32_t>(c));
-  if (c == ' ') return true;
-  return kind != UTF8PROC_CATEGORY_CN && (kind < UTF8PROC_CATEGORY_ZS || kind > UTF8PROC_CATEGORY_CO);
-}
 
 void append_hex(char32_t c, std::string& out) {
   const int digits = c < 0x100 ? 2 : (c < 0x10000 ? 4 : 8);
   out += digits == 2 ? "\\x" : (digits == 4 ? "\\u" : "\\U");
   for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out.push_back("0123456789abcdef"[(c >> shift) & 0xF]);
 }
+
+}  // namespace
 
 std::string quoted(const std::string& text) {
   const bool only_single = text.find('\'') != std::string::npos && text.find('"') == std::string::npos;
@@ -46,8 +41,14 @@ std::string quoted(const std::string& text) {
   return out;
 }
 
+namespace {
+
 std::string sequence_repr(const Sequence& sequence) {
   const bool tuple = sequence.kind == SequenceKind::kTuple;
+  if (sequence.kind == SequenceKind::kRange) {
+    const std::string step = sequence.step == 1 ? "" : ", " + std::to_string(sequence.step);
+    return "range(" + std::to_string(sequence.start) + ", " + std::to_string(sequence.stop) + step + ")";
+  }
   std::string out(1, tuple ? '(' : '[');
   for (std::size_t i = 0; i < sequence.items.size(); ++i) {
     if (i > 0) out += ", ";
@@ -89,6 +90,18 @@ std::string to_text(const Value& value) {
   return to_repr(value);
 }
 
+std::string to_text(RenderContext& context, const Value& value) {
+  if (const std::string* text = value.string()) {
+    context.charge_text(text->size());
+    return *text;
+  }
+  context.charge_text(weight_of(value));
+  context.count_steps(weight_of(value) / 64);
+  std::string text = to_text(value);
+  context.charge_text(text.size());
+  return text;
+}
+
 std::string to_repr(const Value& value) {
   if (value.is_undefined()) return "Undefined";
   if (value.is_none()) return "None";
@@ -100,9 +113,11 @@ std::string to_repr(const Value& value) {
     return value.is_markup() ? "Markup(" + quoted(*text) + ")" : quoted(*text);
   if (const Dict* dict = value.dict()) return dict_repr(*dict);
   const Sequence* sequence = value.sequence();
-  if (sequence != nullptr && (sequence->kind == SequenceKind::kList || sequence->kind == SequenceKind::kTuple)) {
-    return sequence_repr(*sequence);
-  }
+  if (sequence != nullptr && sequence->is_view())
+    return std::string(type_name(value)) + "(" + sequence_repr(*sequence) + ")";
+  if (sequence != nullptr && sequence->kind != SequenceKind::kGenerator) return sequence_repr(*sequence);
+  if (value.callable() != nullptr) return value.callable()->text();
+  if (value.object() != nullptr) return value.object()->text();
   render_error("a value of type '" + std::string(type_name(value)) + "' cannot be turned into text");
 }
 

@@ -153,8 +153,8 @@ TEST_CASE("a template that cannot be used is a problem with its place, and refus
   const ModelFolder folder(Files{{"chat_template.jinja", "a\n  {% include 'x' %}"}});
   const ChatFormatter formatter = load(folder.path());
   REQUIRE(formatter.problems().size() == 1);
-  CHECK_THAT(formatter.problems()[0],
-             Catch::Contains("chat_template.jinja") && Catch::Contains("line 2") && Catch::Contains("'include'"));
+  CHECK_THAT(formatter.problems()[0], Catch::Contains("chat_template.jinja") && Catch::Contains("line 2, column 6") &&
+                                          Catch::Contains("'include'"));
   const auto text = formatter.format({});
   REQUIRE_FALSE(text.ok());
   CHECK(text.error().message == formatter.problems()[0]);

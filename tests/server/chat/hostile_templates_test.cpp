@@ -63,6 +63,43 @@ TEST_CASE("values that nest into each other are bounded") {
   CHECK_THAT(render_error("{{ x }}", {{"x", deep}}).message, Catch::Contains("nested too deeply"));
 }
 
+TEST_CASE("what is printed, compared or formatted is bounded") {
+  const std::string doubled =
+      "{% set ns = namespace(l=['x']) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}";
+  for (const std::string use :
+       {"{{ ns.l }}", "{{ ns.l|tojson }}", "{{ ns.l ~ '' }}", "{{ ns.l|string }}", "{{ '%s' % (ns.l,) }}",
+        "{{ '{}'.format(ns.l) }}", "{{ [ns.l]|join }}", "{{ raise_exception(ns.l) }}"}) {
+    CHECK_THAT(render_error(doubled + use).message, Catch::Contains("too"));
+  }
+  const std::string other =
+      "{% set o = namespace(l=['x']) %}{% for i in range(60) %}{% set o.l = [o.l, o.l] %}{% endfor %}";
+  CHECK_THAT(render_error(doubled + other + "{{ ns.l == o.l }}").message, Catch::Contains("too"));
+  CHECK_THAT(render_error(doubled + other + "{{ ns.l in [o.l] }}").message, Catch::Contains("too"));
+  CHECK_THAT(render_error("{{ '%999999999d' % 1 }}").message, Catch::Contains("too wide"));
+  CHECK_THAT(render_error("{{ '{:999999999}'.format(1) }}").message, Catch::Contains("too wide"));
+  CHECK_THAT(render_error("{{ '%.99999f' % 1.5 }}").message, Catch::Contains("too large"));
+  CHECK_THAT(render_error("{{ 'a'.center(10**15) }}").message, Catch::Contains("too long"));
+  CHECK_THAT(render_error("{{ [1]|batch(10**15, 0)|list }}").message, Catch::Contains("too"));
+  CHECK_THAT(render_error("{{ range(9)|tojson(indent='x' * 60000000) }}").message, Catch::Contains("range"));
+  CHECK_THAT(render_error("{% for x in [0] recursive %}{{ loop([0]) }}{% endfor %}").message,
+             Catch::Contains("nests too deeply"));
+  CHECK_THAT(render_error("{% macro m() %}{% if false %}{{ caller }}{% endif %}{% call m() %}{% endcall %}{% endmacro %}{{ m() }}").message,
+             Catch::Contains("nests too deeply"));
+}
+
+TEST_CASE("values that hold each other are freed with the rendering") {
+  CHECK(render("{% set ns = namespace() %}{% macro m() %}{{ ns.f is defined }}{% endmacro %}{% set ns.f = m %}{{ "
+               "ns.f() }}") == "True");
+  CHECK(render(
+            "{% set ns = namespace() %}{% for i in [1, 2] %}{% set ns.loop = loop %}{% endfor %}{{ ns.loop.index }}") ==
+        "2");
+  CHECK_THAT(
+      render_error(
+          "{% set ns = namespace() %}{% for i in [1] recursive %}{% set ns.l = loop %}{% endfor %}{{ ns.l([1]) }}")
+          .message,
+      Catch::Contains("recursive"));
+}
+
 TEST_CASE("random templates end in a text or an error") {
   const std::vector<std::string> parts = {
       "{{",   "}}",   "{%",     "%}",    "{%-",       "-%}",    "{#",   "#}", " if ", " for ", " in ",
