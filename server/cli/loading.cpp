@@ -19,6 +19,9 @@ namespace {
 /// Between two lines of the log while weights load.
 constexpr std::chrono::seconds kLogInterval{5};
 
+/// Of a tokenizer, in the log: a file whose added tokens are numbered anew has one for each.
+constexpr std::size_t kMaxNotes = 5;
+
 /// Null with --skip-tokenizer-init.
 std::shared_ptr<const Tokenizer> make_tokenizer(const OptionValues& values, const std::string& folder) {
   if (values.flag("skip-tokenizer-init")) return nullptr;
@@ -29,7 +32,11 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const OptionValues& values, cons
                                                "--skip-tokenizer-init to serve it by token ids",
                              .field = "skip-tokenizer-init"});
   }
-  return value_or_throw(load_tokenizer(file));
+  std::shared_ptr<const Tokenizer> tokenizer = value_or_throw(load_tokenizer(file));
+  const std::vector<std::string> notes = tokenizer->notes();
+  for (std::size_t i = 0; i < std::min(notes.size(), kMaxNotes); ++i) spdlog::warn("{}: {}", file, notes[i]);
+  if (notes.size() > kMaxNotes) spdlog::warn("{}: and {} more like these", file, notes.size() - kMaxNotes);
+  return tokenizer;
 }
 
 /// An empty renderer when there is no template: chat requests are then refused, completions work.
