@@ -67,7 +67,8 @@ int run_generate(const CommandInput& input, const GenerateFlags& flags) {
   LoadOptions options = make_load_options(input.values, resolve_model_or_throw(input));
   options.on_progress = make_progress();
   GenerationRequest request = make_request(flags);
-  const LoadedModel model = load_model(input, options, input.model);
+  LoadedModel model = load_model(input, options, input.model);
+  model.served.formats = {};  // the terminal shows the text as the model writes it
   Service service(1);
   service.add_model(model.served);
   const std::unique_ptr<Generation> generation = service.generate(std::move(request));

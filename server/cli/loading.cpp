@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "engine/constraint/constraint_vocabulary.h"
 #include "models/config/config_reader.h"
 #include "server/chat/chat_formatter.h"
 #include "server/cli/hub.h"
@@ -39,12 +40,39 @@ std::shared_ptr<const Tokenizer> make_tokenizer(const OptionValues& values, cons
   return tokenizer;
 }
 
-/// An empty renderer when there is no template: chat requests are then refused, completions work.
-ChatRenderer make_renderer(const std::string& folder, const std::string& template_file) {
-  auto formatter = std::make_shared<ChatFormatter>(value_or_throw(ChatFormatter::load(folder, template_file)));
+/// An empty renderer when there is no template: chat requests are then refused, completions work. How the model writes
+/// calls and reasoning goes by the template that sees tools.
+void add_chat(const OptionValues& values, const std::string& folder, ServedModel& served) {
+  const std::string chosen = values.text("chat-template").value_or("");
+  auto formatter = std::make_shared<ChatFormatter>(value_or_throw(ChatFormatter::load(folder, chosen)));
   for (const std::string& problem : formatter->problems()) spdlog::error("chat requests will be refused: {}", problem);
-  if (!formatter->has_template()) return {};
-  return [formatter](const ChatInput& chat) { return formatter->format(formatter->adapt(chat)); };
+  served.formats =
+      value_or_throw(select_formats(formatter->template_source(true), values.text("tool-call-parser").value_or("auto"),
+                                    values.text("reasoning-parser").value_or("auto")));
+  if (!formatter->has_template()) return;
+  served.render_chat = [formatter](const ChatInput& chat) { return formatter->format(formatter->adapt(chat)); };
+}
+
+/// Special tokens have no text for a grammar. Those that mark reasoning and calls get theirs: the model must be able to
+/// write the mark that a structural tag asks for as the token that it was trained on.
+void add_marker_texts(const OutputFormats& formats, const Tokenizer& tokenizer, ConstraintVocabulary& vocabulary) {
+  for (const std::string& marker : formats.special_markers()) {
+    const auto id = tokenizer.token_to_id(marker);
+    if (!id.has_value() || *id < 0 || static_cast<std::size_t>(*id) >= vocabulary.token_bytes.size()) continue;
+    if (std::ranges::find(vocabulary.end_tokens, *id) != vocabulary.end_tokens.end()) continue;
+    vocabulary.token_bytes[static_cast<std::size_t>(*id)] = marker;
+  }
+}
+
+/// A compiler of constraints; the vocabulary is read when the first one comes.
+std::shared_ptr<GrammarCompiler> make_compiler(const ServedModel& served) {
+  if (served.tokenizer == nullptr) return nullptr;
+  return std::make_shared<GrammarCompiler>([tokenizer = served.tokenizer, width = served.limits.vocab_size,
+                                            ends = served.eos_token_ids, formats = served.formats] {
+    ConstraintVocabulary vocabulary = make_constraint_vocabulary(*tokenizer, width, ends);
+    add_marker_texts(formats, *tokenizer, vocabulary);
+    return vocabulary;
+  });
 }
 
 /// A line of the log every few seconds, where nobody watches.
@@ -109,7 +137,7 @@ LoadedModel load_model(const CommandInput& input, const LoadOptions& options, co
   const std::string& folder = options.model_path;
   loaded.served.tokenizer = make_tokenizer(input.values, folder);
   loaded.served.defaults = make_sampling_defaults(input.values, folder);
-  loaded.served.render_chat = make_renderer(folder, input.values.text("chat-template").value_or(""));
+  add_chat(input.values, folder, loaded.served);
   loaded.serving = ServingModel::load(options);
   const ModelSummary& summary = loaded.serving->summary();
   loaded.served.name = served_name;
@@ -118,6 +146,7 @@ LoadedModel load_model(const CommandInput& input, const LoadOptions& options, co
   loaded.served.limits = {.max_model_len = summary.max_model_len,
                           .vocab_size = summary.vocab_size,
                           .default_max_tokens = loaded.served.defaults.max_tokens};
+  loaded.served.compiler = make_compiler(loaded.served);
   loaded.served.created = seconds_since_1970();
   return loaded;
 }

@@ -22,6 +22,13 @@ const std::vector<OptionSpec>& table() {
        kServeOnly},
       {"api-key", kText, "", "KEY", "Requests must carry this key as a bearer token; empty asks for none.", kServeOnly},
       {"chat-template", kText, "", "FILE", "A Jinja file to use instead of the checkpoint's chat template.", kAnyModel},
+      {"tool-call-parser", kText, "auto", "NAME",
+       "How the model writes tool calls: auto goes by its chat template, none takes calls for text, else a name that "
+       "the start-up error for an unknown one lists.",
+       kServeOnly},
+      {"reasoning-parser", kText, "auto", "NAME",
+       "How the model marks its reasoning: auto goes by its chat template, none leaves it in the content, else a name.",
+       kServeOnly},
       {"skip-tokenizer-init", kFlag, "false", "",
        "Load no tokenizer: token ids in and out, for checkpoints without tokenizer files.", kAnyModel},
       {"generation-config",

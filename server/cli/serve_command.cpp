@@ -33,6 +33,12 @@ void log_summary(const ModelSummary& summary, const ServedModel& served) {
                format_byte_size(static_cast<std::size_t>(static_cast<double>(summary.read_bytes) /
                                                          std::max(summary.read_seconds, 1e-3))));
   if (served.tokenizer == nullptr) spdlog::info("  no tokenizer: token ids in and out");
+  if (served.render_chat) {
+    const OutputFormats& formats = served.formats;
+    spdlog::info("  tool calls: {}; reasoning: {}",
+                 formats.tool_calls == nullptr ? "none (the template knows none)" : formats.tool_calls->name(),
+                 formats.reasoning == nullptr ? "none" : formats.reasoning->name());
+  }
   if (const std::string words = served.defaults.describe(); !words.empty()) {
     spdlog::info("  requests that leave it open get generation_config.json's {}", words);
   }

@@ -2,8 +2,7 @@
 
 #include <cctype>
 
-#include "server/openai/chat_messages.h"
-#include "server/openai/json_text.h"
+#include "server/grpc/chat_conversion.h"
 #include "server/service/service.h"
 
 namespace krait::server {
@@ -27,28 +26,6 @@ SamplingOptions to_sampling(const v1::Sampling& from) {
   to.stop_token_ids.assign(from.stop_token_ids().begin(), from.stop_token_ids().end());
   for (const auto& [id, bias] : from.logit_bias()) to.logit_bias[id] = bias;
   return to;
-}
-
-/// The same checks as for HTTP, by the same function.
-Result<ChatInput> to_chat(const v1::Chat& from) {
-  Json messages = Json::array();
-  for (const v1::ChatMessage& message : from.messages()) {
-    messages.push_back({{"role", message.role()}, {"content", message.content()}});
-  }
-  ChatInput chat;
-  Result<Json> normalised = normalise_messages(messages);
-  if (!normalised.ok()) return std::move(normalised).error();
-  chat.messages = std::move(*normalised);
-  chat.add_generation_prompt = !from.has_add_generation_prompt() || from.add_generation_prompt();
-  if (from.template_kwargs_json().empty()) return chat;
-  Result<Json> kwargs = parse_json_object(from.template_kwargs_json());
-  if (!kwargs.ok()) {
-    return Error{.code = ErrorCode::kInvalidArgument,
-                 .message = "template_kwargs_json: " + kwargs.error().message,
-                 .field = "template_kwargs_json"};
-  }
-  chat.kwargs = std::move(*kwargs);
-  return chat;
 }
 
 void set_logprobs(v1::TokenLogprobs& to, const OutputToken& token) {
@@ -80,13 +57,26 @@ v1::Delta to_message(const Delta& delta, bool logprobs) {
     out.add_token_ids(token.chosen.id);
     if (logprobs) set_logprobs(*out.add_logprobs(), token);
   }
+  out.set_reasoning(delta.reasoning);
+  for (const ToolCallDelta& call : delta.tool_calls) {
+    v1::ToolCall& to = *out.add_tool_calls();
+    to.set_index(call.index);
+    to.set_id(call.id);
+    to.set_name(call.name);
+    to.set_arguments(call.arguments);
+  }
   return out;
+}
+
+v1::FinishReason to_reason(const ChoiceFinished& finished) {
+  if (finished.reason == FinishReason::kLength) return v1::FINISH_REASON_LENGTH;
+  return finished.called_tools ? v1::FINISH_REASON_TOOL_CALLS : v1::FINISH_REASON_STOP;
 }
 
 v1::Finished to_message(const ChoiceFinished& finished) {
   v1::Finished out;
   out.set_index(finished.index);
-  out.set_reason(finished.reason == FinishReason::kLength ? v1::FINISH_REASON_LENGTH : v1::FINISH_REASON_STOP);
+  out.set_reason(to_reason(finished));
   if (finished.stop_string.has_value())
     out.set_stop_string(*finished.stop_string);
   else if (finished.stop_token.has_value())
@@ -122,10 +112,8 @@ Result<GenerationRequest> to_generation_request(const v1::GenerateRequest& messa
   request.adapter = message.adapter();
   request.echo = message.echo();
   request.return_token_ids = message.return_token_ids();
-  if (!message.constraint().empty()) {
-    request.output_format =
-        OutputFormat{.kind = OutputFormatKind::kGrammar, .value = message.constraint(), .field = "constraint"};
-  }
+  request.include_reasoning = !message.has_include_reasoning() || message.include_reasoning();
+  if (Status status = read_constraint(message, request); !status.ok()) return status.error();
   switch (message.input_case()) {
     case v1::GenerateRequest::kText:
       request.prompts.emplace_back(message.text());
@@ -134,12 +122,9 @@ Result<GenerationRequest> to_generation_request(const v1::GenerateRequest& messa
       request.prompts.emplace_back(
           std::vector<std::int32_t>(message.tokens().ids().begin(), message.tokens().ids().end()));
       break;
-    case v1::GenerateRequest::kChat: {
-      Result<ChatInput> chat = to_chat(message.chat());
-      if (!chat.ok()) return std::move(chat).error();
-      request.chat = std::move(*chat);
+    case v1::GenerateRequest::kChat:
+      if (Status status = read_chat(message.chat(), request); !status.ok()) return status.error();
       break;
-    }
     case v1::GenerateRequest::INPUT_NOT_SET:
       return Error{
           .code = ErrorCode::kInvalidArgument, .message = "one of text, tokens and chat must be set", .field = "input"};
@@ -165,6 +150,7 @@ v1::GenerateResponse to_response(const GenerationEvent& event, const std::string
     usage.set_prompt_tokens(completed->usage.prompt_tokens);
     usage.set_cached_tokens(completed->usage.cached_tokens);
     usage.set_completion_tokens(completed->usage.completion_tokens);
+    usage.set_reasoning_tokens(completed->usage.reasoning_tokens);
   }
   return response;
 }

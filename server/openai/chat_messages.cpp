@@ -57,20 +57,20 @@ Result<std::string> part_text(const std::string& at, const Json& part) {
   return text.get<std::string>();
 }
 
-/// An assistant may have said nothing; everybody else must have content.
-Result<std::string> content_text(const std::string& at, const Json& message) {
-  const Json content = value_or_null(message, "content");
-  if (content.is_null() && message["role"] == "assistant") return std::string();
-  if (content.is_string()) return content.get<std::string>();
+/// An assistant may have said nothing; everybody else must have content. Parts stay parts: which form the template
+/// takes is known where it is rendered.
+Result<Json> read_content(const std::string& at, const Json& message) {
+  Json content = value_or_null(message, "content");
+  if (content.is_null() && message["role"] == "assistant") return Json("");
+  if (content.is_string()) return content;
   if (!content.is_array()) return must_be(at, "a string or a list of text parts", content);
-  std::string joined;
+  Json parts = Json::array();
   for (std::size_t i = 0; i < content.size(); ++i) {
     Result<std::string> text = part_text(at + "[" + std::to_string(i) + "]", content[i]);
-    if (!text.ok()) return text;
-    if (i > 0) joined += '\n';
-    joined += *text;
+    if (!text.ok()) return std::move(text).error();
+    parts.push_back({{"type", "text"}, {"text", std::move(*text)}});
   }
-  return joined;
+  return parts;
 }
 
 /// Fields that are text wherever they are.
@@ -108,12 +108,12 @@ Result<Json> normalise_message(const std::string& at, const Json& message) {
   if (!message.is_object()) return must_be(at, "an object with role and content", message);
   if (Status status = check_role(at, message); !status.ok()) return status.error();
   if (Status status = check_texts(at, message); !status.ok()) return status.error();
-  Result<std::string> text = content_text(at + ".content", message);
-  if (!text.ok()) return std::move(text).error();
+  Result<Json> content = read_content(at + ".content", message);
+  if (!content.ok()) return content;
   Json out = message;
   out.erase("function_call");
   out.erase("audio");
-  out["content"] = std::move(*text);
+  out["content"] = std::move(*content);
   if (Status status = normalise_calls(at, out); !status.ok()) return status.error();
   return out;
 }

@@ -177,17 +177,6 @@ void read_completions(FieldReader& reader, OpenAiRequest& request) {
   request.logprobs = request.generation.sampling.logprobs.has_value();
 }
 
-/// A call that must be made leaves no room for an answer of another form.
-void check_together(FieldReader& reader, const GenerationRequest& request) {
-  const bool must_call =
-      request.tool_choice.mode == ToolChoiceMode::kRequired || request.tool_choice.mode == ToolChoiceMode::kNamed;
-  if (!must_call || !request.output_format.has_value()) return;
-  const std::string& field = request.output_format->field;
-  reader.fail(Error{.code = ErrorCode::kInvalidArgument,
-                    .message = field + " cannot be combined with a tool_choice that demands a call",
-                    .field = field});
-}
-
 }  // namespace
 
 Result<OpenAiRequest> parse_openai_request(ApiKind kind, const Json& body) {
@@ -203,7 +192,6 @@ Result<OpenAiRequest> parse_openai_request(ApiKind kind, const Json& body) {
     read_completions(reader, request);
   refuse_unserved(reader);
   request.generation.output_format = read_output_format(reader);
-  check_together(reader, request.generation);
   if (Status status = reader.status(); !status.ok()) return status.error();
   for (std::string& name : reader.unknown()) request.ignored_fields.push_back(std::move(name));
   return request;

@@ -1,5 +1,6 @@
 #include "server/openai/responses.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/openai/json_text.h"
@@ -15,7 +16,10 @@ Json head_json(const ResponseHead& head, const char* object) {
 }
 
 /// The API's words; aborts and failures are errors and have none.
-const char* finish_name(FinishReason reason) { return reason == FinishReason::kLength ? "length" : "stop"; }
+const char* finish_name(const ChoiceFinished& finished) {
+  if (finished.reason == FinishReason::kLength) return "length";
+  return finished.called_tools ? "tool_calls" : "stop";
+}
 
 /// null when none were asked for, as the API has it.
 Json logprobs_json(const ResponseHead& head, const std::vector<OutputToken>& tokens) {
@@ -28,6 +32,57 @@ Json ids_json(const std::vector<OutputToken>& tokens) {
   Json ids = Json::array();
   for (const OutputToken& token : tokens) ids.push_back(token.chosen.id);
   return ids;
+}
+
+/// Appends pieces to the calls that they belong to.
+void join_calls(std::vector<ToolCallDelta>& calls, const std::vector<ToolCallDelta>& pieces) {
+  for (const ToolCallDelta& piece : pieces) {
+    const auto same = std::ranges::find(calls, piece.index, &ToolCallDelta::index);
+    if (same == calls.end()) {
+      calls.push_back(piece);
+      continue;
+    }
+    same->id += piece.id;
+    same->name += piece.name;
+    same->arguments += piece.arguments;
+  }
+}
+
+Json calls_json(const std::vector<ToolCallDelta>& calls) {
+  Json out = Json::array();
+  for (const ToolCallDelta& call : calls) {
+    out.push_back(
+        {{"id", call.id}, {"type", "function"}, {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  return out;
+}
+
+/// One entry a call: clients take the entries of a call's first chunk for whole calls.
+Json call_deltas_json(const std::vector<ToolCallDelta>& pieces) {
+  std::vector<ToolCallDelta> calls;
+  join_calls(calls, pieces);
+  Json out = Json::array();
+  for (const ToolCallDelta& call : calls) {
+    Json entry = {{"index", call.index}};
+    if (!call.name.empty()) {
+      entry["id"] = call.id;
+      entry["type"] = "function";
+      entry["function"] = {{"name", call.name}, {"arguments", call.arguments}};
+    } else {
+      entry["function"] = {{"arguments", call.arguments}};
+    }
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+/// A chunk that is there for its tokens only has an empty content.
+Json delta_json(const Delta& delta) {
+  Json out = Json::object();
+  if (!delta.reasoning.empty()) out["reasoning_content"] = delta.reasoning;
+  if (!delta.text.empty() || (delta.reasoning.empty() && delta.tool_calls.empty())) out["content"] = delta.text;
+  if (!delta.tool_calls.empty()) out["tool_calls"] = call_deltas_json(delta.tool_calls);
+  return out;
 }
 
 /// vLLM's `stop_reason`: the stop string or the id of the stop token; null at the model's own end or at the limit.
@@ -52,10 +107,14 @@ std::string error_body(const std::string& message, const std::string& type, cons
 }
 
 Json usage_json(const Usage& usage) {
-  return {{"prompt_tokens", usage.prompt_tokens},
-          {"completion_tokens", usage.completion_tokens},
-          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+  Json out = {{"prompt_tokens", usage.prompt_tokens},
+              {"completion_tokens", usage.completion_tokens},
+              {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+              {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+  if (usage.reasoning_tokens > 0) {
+    out["completion_tokens_details"] = {{"reasoning_tokens", usage.reasoning_tokens}};
+  }
+  return out;
 }
 
 Json model_json(const ServedModel& model) {
@@ -83,10 +142,22 @@ void ResponseBuilder::add(const PromptEcho& prompt) { choice(prompt.index).promp
 void ResponseBuilder::add(const Delta& delta) {
   Choice& to = choice(delta.index);
   to.text += delta.text;
+  to.reasoning += delta.reasoning;
+  join_calls(to.calls, delta.tool_calls);
   to.tokens.insert(to.tokens.end(), delta.tokens.begin(), delta.tokens.end());
 }
 
 void ResponseBuilder::add(const ChoiceFinished& finished) { choice(finished.index).finished = finished; }
+
+/// Content is null where there is none beside calls or reasoning, as the API has it.
+Json ResponseBuilder::message_json(const Choice& choice) {
+  const bool has_more = !choice.calls.empty() || !choice.reasoning.empty();
+  Json message = {{"role", "assistant"}, {"content", choice.text}};
+  if (choice.text.empty() && has_more) message["content"] = nullptr;
+  if (!choice.reasoning.empty()) message["reasoning_content"] = choice.reasoning;
+  if (!choice.calls.empty()) message["tool_calls"] = calls_json(choice.calls);
+  return message;
+}
 
 Json ResponseBuilder::choice_json(const Choice& choice, std::size_t index) const {
   Json out = {{"index", index}};
@@ -98,10 +169,10 @@ Json ResponseBuilder::choice_json(const Choice& choice, std::size_t index) const
     out["logprobs"] = completion_logprobs(tokens, true);
   }
   const ChoiceFinished finished = choice.finished.value_or(ChoiceFinished{});
-  out["finish_reason"] = finish_name(finished.reason);
+  out["finish_reason"] = finish_name(finished);
   out["stop_reason"] = stop_reason_json(finished);
   if (head_.kind == ApiKind::kChat)
-    out["message"] = {{"role", "assistant"}, {"content", choice.text}};
+    out["message"] = message_json(choice);
   else
     out["text"] = choice.prompt.text + choice.text;
   if (!head_.return_token_ids) return out;
@@ -132,13 +203,15 @@ std::string StreamFormatter::frame(Json choice) {
   return sse_frame(dump_json(chunk));
 }
 
-std::string StreamFormatter::first_chunk(int index) {
+/// A choice that begins with a call has null in place of the empty text, so that clients who add pieces up get null
+/// too.
+std::string StreamFormatter::first_chunk(int index, bool with_calls) {
   const auto at = static_cast<std::size_t>(index);
   if (at >= begun_.size()) begun_.resize(at + 1, false);
   if (head_.kind != ApiKind::kChat || begun_[at]) return {};
   begun_[at] = true;
   return frame({{"index", index},
-                {"delta", {{"role", "assistant"}, {"content", ""}}},
+                {"delta", {{"role", "assistant"}, {"content", with_calls ? Json(nullptr) : Json("")}}},
                 {"logprobs", nullptr},
                 {"finish_reason", nullptr}});
 }
@@ -158,12 +231,13 @@ std::string StreamFormatter::format(const PromptEcho& prompt) {
 }
 
 std::string StreamFormatter::format(const Delta& delta) {
-  std::string out = first_chunk(delta.index);
+  std::string out = first_chunk(delta.index, delta.text.empty() && !delta.tool_calls.empty());
   const bool has_tokens = (head_.logprobs || head_.return_token_ids) && !delta.tokens.empty();
-  if (delta.text.empty() && !has_tokens) return out;
+  const bool has_text = !delta.text.empty() || !delta.reasoning.empty() || !delta.tool_calls.empty();
+  if (!has_text && !has_tokens) return out;
   Json choice = {{"index", delta.index}, {"logprobs", logprobs_json(head_, delta.tokens)}, {"finish_reason", nullptr}};
   if (head_.kind == ApiKind::kChat)
-    choice["delta"] = {{"content", delta.text}};
+    choice["delta"] = delta_json(delta);
   else
     choice["text"] = delta.text;
   if (head_.return_token_ids) choice["token_ids"] = ids_json(delta.tokens);
@@ -174,7 +248,7 @@ std::string StreamFormatter::format(const ChoiceFinished& finished) {
   std::string out = first_chunk(finished.index);
   Json choice = {{"index", finished.index},
                  {"logprobs", nullptr},
-                 {"finish_reason", finish_name(finished.reason)},
+                 {"finish_reason", finish_name(finished)},
                  {"stop_reason", stop_reason_json(finished)}};
   if (head_.kind == ApiKind::kChat)
     choice["delta"] = Json::object();

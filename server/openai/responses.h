@@ -43,10 +43,13 @@ class ResponseBuilder {
   struct Choice {
     PromptEcho prompt;
     std::string text;
+    std::string reasoning;
+    std::vector<ToolCallDelta> calls;  ///< whole ones
     std::vector<OutputToken> tokens;
     std::optional<ChoiceFinished> finished;
   };
   Choice& choice(int index);
+  [[nodiscard]] static Json message_json(const Choice& choice);
   [[nodiscard]] Json choice_json(const Choice& choice, std::size_t index) const;
 
   ResponseHead head_;
@@ -62,7 +65,7 @@ class StreamFormatter {
 
  private:
   std::string frame(Json choice);
-  std::string first_chunk(int index);
+  std::string first_chunk(int index, bool with_calls = false);
   std::string format(const PromptEcho& prompt);
   std::string format(const Delta& delta);
   std::string format(const ChoiceFinished& finished);

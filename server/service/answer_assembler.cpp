@@ -11,12 +11,20 @@ AnswerAssembler::AnswerAssembler(std::shared_ptr<const Tokenizer> tokenizer, Ass
       options_(std::move(options)),
       matcher_(options_.stop),
       decoded_characters_(options_.text_offset) {
-  if (tokenizer_ != nullptr) detokenizer_.emplace(tokenizer_, options_.skip_special_tokens);
+  // With exceptions, special tokens are skipped here and not by the detokenizer.
+  const bool skip = options_.skip_special_tokens && options_.shown_special_tokens.empty();
+  if (tokenizer_ != nullptr) detokenizer_.emplace(tokenizer_, skip);
 }
 
 std::string AnswerAssembler::bytes_of(std::int32_t id) const {
   // vLLM's spelling of a token that has no text.
   return tokenizer_ == nullptr ? "token_id:" + std::to_string(id) : tokenizer_->token_bytes(id, false);
+}
+
+bool AnswerAssembler::is_hidden(std::int32_t id, bool is_stop_token) const {
+  if (is_stop_token && !options_.include_stop_str_in_output) return true;
+  if (options_.shown_special_tokens.empty() || !options_.skip_special_tokens) return false;
+  return tokenizer_->is_special(id) && !options_.shown_special_tokens.contains(id);
 }
 
 /// Bytes cost a look-up a candidate, so they are filled in only where log-probabilities were asked for.
@@ -36,8 +44,7 @@ bool AnswerAssembler::push(const SampledToken& token, bool is_stop_token, Delta&
   ++tokens_;
   PendingToken pending{.token = describe(token), .begin = decoded_bytes_, .end = decoded_bytes_};
   std::string text;
-  const bool hidden = is_stop_token && !options_.include_stop_str_in_output;
-  if (detokenizer_.has_value() && !hidden) text = detokenizer_->push(token.token);
+  if (detokenizer_.has_value() && !is_hidden(token.token, is_stop_token)) text = detokenizer_->push(token.token);
   decoded_bytes_ += text.size();
   decoded_characters_ += static_cast<std::int64_t>(count_characters(text));
   pending.end = decoded_bytes_;

@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct AssemblerOptions {
   std::vector<std::string> stop;
   bool include_stop_str_in_output = false;
   bool skip_special_tokens = true;
+  std::set<std::int32_t> shown_special_tokens{};  ///< that are not skipped all the same
   bool logprobs = false;
   std::int64_t min_tokens = 0;   ///< stop strings that end before this many tokens do not count
   std::int64_t text_offset = 0;  ///< characters before the answer (an echoed prompt)
@@ -49,6 +51,7 @@ class AnswerAssembler {
 
   OutputToken describe(const SampledToken& token) const;
   std::string bytes_of(std::int32_t id) const;
+  [[nodiscard]] bool is_hidden(std::int32_t id, bool is_stop_token) const;
   bool show(const std::string& text, Delta& delta);
   void release(std::size_t shown_bytes, bool last, Delta& delta);
 

@@ -8,6 +8,7 @@
 
 #include "engine/request/token_stream.h"
 #include "kernels/result.h"
+#include "server/chat/output/message_delta.h"
 
 namespace krait::server {
 
@@ -46,8 +47,10 @@ struct PromptEcho {
 /// computation; `text` may be empty and so may `tokens`.
 struct Delta {
   int index = 0;
-  std::string text;
-  std::vector<OutputToken> tokens;
+  std::string text{};  ///< of a chat: its content
+  std::vector<OutputToken> tokens{};
+  std::string reasoning{};                  ///< what the model thought, without its markers
+  std::vector<ToolCallDelta> tool_calls{};  ///< in order; several may belong to one call
 };
 
 /// The end of one choice. All of its deltas come before.
@@ -56,12 +59,15 @@ struct ChoiceFinished {
   FinishReason reason = FinishReason::kStop;  ///< kStop or kLength
   std::optional<std::string> stop_string;     ///< what ended it, when it was a stop string …
   std::optional<std::int32_t> stop_token;     ///< … or a stop token
+  /// The answer has calls that the model chose to make: "tool_calls" is then the reason, where it would be "stop".
+  bool called_tools = false;
 };
 
 struct Usage {
   std::int64_t prompt_tokens = 0;  ///< each prompt once, however many choices it has
   std::int64_t cached_tokens = 0;
   std::int64_t completion_tokens = 0;  ///< the tokens of stop strings included
+  std::int64_t reasoning_tokens = 0;   ///< of them
 };
 
 /// The last event of a request that went well.

@@ -9,17 +9,14 @@ Error no_tokenizer(const std::string& field) {
                .field = field};
 }
 
-Result<std::vector<std::int32_t>> encode_chat(const ChatInput& chat, const ServedModel& model,
-                                              bool add_special_tokens) {
+Result<std::string> render_chat(const ChatInput& chat, const ServedModel& model) {
   if (model.tokenizer == nullptr) return no_tokenizer("messages");
   if (!model.render_chat) {
     return Error{.code = ErrorCode::kInvalidArgument,
                  .message = "the model " + model.name + " has no chat template; use /v1/completions or --chat-template",
                  .field = "messages"};
   }
-  Result<std::string> text = model.render_chat(chat);
-  if (!text.ok()) return std::move(text).error();
-  return model.tokenizer->encode(*text, EncodeOptions{.add_special_tokens = add_special_tokens});
+  return model.render_chat(chat);
 }
 
 Result<std::vector<std::int32_t>> encode_text(const std::string& text, const ServedModel& model,

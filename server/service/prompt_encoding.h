@@ -10,10 +10,8 @@
 
 namespace krait::server {
 
-/// Renders a conversation with the model's template, and encodes it. The template writes its own special tokens, so the
-/// tokenizer adds none unless the caller says so. Fails by name for a model without tokenizer or template.
-Result<std::vector<std::int32_t>> encode_chat(const ChatInput& chat, const ServedModel& model,
-                                              bool add_special_tokens = false);
+/// Renders a conversation with the model's template. Fails by name for a model without tokenizer or template.
+Result<std::string> render_chat(const ChatInput& chat, const ServedModel& model);
 /// Encodes a text; `field` is what the caller calls it.
 Result<std::vector<std::int32_t>> encode_text(const std::string& text, const ServedModel& model,
                                               bool add_special_tokens, const std::string& field);

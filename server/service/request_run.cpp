@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "server/service/answer_assembler.h"
 #include "server/service/prompt_encoding.h"
 #include "server/service/utf8.h"
 
@@ -15,6 +16,10 @@ namespace {
 std::uint64_t random_seed() {
   thread_local std::mt19937_64 generator{std::random_device{}()};
   return generator();
+}
+
+bool has_anything(const Delta& delta) {
+  return !delta.text.empty() || !delta.tokens.empty() || !delta.reasoning.empty() || !delta.tool_calls.empty();
 }
 
 }  // namespace
@@ -30,12 +35,72 @@ void RequestRun::start() {
   });
 }
 
+/// On a worker. A constraint is compiled elsewhere, and the rest goes on then.
+void RequestRun::prepare() {
+  if (Status status = encode_all(); !status.ok()) return fail(std::move(status).error());
+  if (plan_.constraint.has_value()) return compile_constraint();
+  begin(std::shared_ptr<const CompiledConstraint>());
+}
+
+/// A template writes its own special tokens, so the tokenizer must not add any.
+Status RequestRun::encode_chat() {
+  Result<std::string> text = render_chat(*request_.chat, model_);
+  if (!text.ok()) return std::move(text).error();
+  Result<OutputPlan> plan = plan_output(request_, model_.formats, *text);
+  if (!plan.ok()) return std::move(plan).error();
+  plan_ = std::move(*plan);
+  Result<std::vector<std::int32_t>> ids = encode_text(*text, model_, false, "messages");
+  if (!ids.ok()) return std::move(ids).error();
+  prompts_.push_back(std::move(*ids));
+  return ok_status();
+}
+
+Status RequestRun::encode_all() {
+  if (model_.tokenizer == nullptr && !request_.stop.empty()) return no_tokenizer("stop");
+  if (request_.chat.has_value()) return encode_chat();
+  Result<OutputPlan> plan = plan_output(request_, model_.formats, {});
+  if (!plan.ok()) return std::move(plan).error();
+  plan_ = std::move(*plan);
+  for (const Prompt& prompt : request_.prompts) {
+    if (const auto* ids = std::get_if<std::vector<std::int32_t>>(&prompt)) {
+      prompts_.push_back(*ids);
+      continue;
+    }
+    Result<std::vector<std::int32_t>> ids =
+        encode_text(std::get<std::string>(prompt), model_, request_.add_special_tokens, "prompt");
+    if (!ids.ok()) return std::move(ids).error();
+    prompts_.push_back(std::move(*ids));
+  }
+  return ok_status();
+}
+
+/// The compiler's threads only hand the result over. A reader who leaves meanwhile leaves nothing to do.
+void RequestRun::compile_constraint() {
+  if (model_.compiler == nullptr) {
+    return fail(Error{.code = ErrorCode::kUnsupported,
+                      .message = plan_.constraint_field + ": this model is served without a tokenizer, so that answers "
+                                                          "cannot be held to a form",
+                      .field = plan_.constraint_field});
+  }
+  model_.compiler->compile(*plan_.constraint,
+                           [weak = weak_from_this(), workers = workers_](GrammarCompiler::Compiled compiled) {
+                             workers->post([weak, compiled = std::move(compiled)]() mutable {
+                               if (const auto self = weak.lock()) self->begin(std::move(compiled));
+                             });
+                           });
+}
+
 /// On a worker. Started goes out only when every choice is in the engine: until then an error can still be a plain HTTP
 /// status.
-void RequestRun::prepare() {
-  Result<std::vector<std::vector<std::int32_t>>> prompts = encode_all();
-  if (!prompts.ok()) return fail(std::move(prompts).error());
-  if (Status status = submit_all(*prompts); !status.ok()) return fail(std::move(status).error());
+void RequestRun::begin(GrammarCompiler::Compiled constraint) {
+  if (!constraint.ok()) {
+    Error error = std::move(constraint).error();
+    error.message = plan_.constraint_field + ": " + error.message;
+    error.field = plan_.constraint_field;
+    return fail(std::move(error));
+  }
+  constraint_ = std::move(*constraint);
+  if (Status status = submit_all(); !status.ok()) return fail(std::move(status).error());
   events_->push(Started{.prompt_tokens = prompt_tokens_});
   for (const auto& choice : choices_) {
     if (!scores_prompt()) send_echo(*choice);
@@ -43,31 +108,10 @@ void RequestRun::prepare() {
   }
 }
 
-Result<std::vector<std::vector<std::int32_t>>> RequestRun::encode_all() const {
-  std::vector<std::vector<std::int32_t>> prompts;
-  if (model_.tokenizer == nullptr && !request_.stop.empty()) return no_tokenizer("stop");
-  if (request_.chat.has_value()) {
-    Result<std::vector<std::int32_t>> ids = encode_chat(*request_.chat, model_);
-    if (!ids.ok()) return std::move(ids).error();
-    prompts.push_back(std::move(*ids));
-  }
-  for (const Prompt& prompt : request_.prompts) {
-    if (const auto* ids = std::get_if<std::vector<std::int32_t>>(&prompt)) {
-      prompts.push_back(*ids);
-      continue;
-    }
-    Result<std::vector<std::int32_t>> ids =
-        encode_text(std::get<std::string>(prompt), model_, request_.add_special_tokens, "prompt");
-    if (!ids.ok()) return std::move(ids).error();
-    prompts.push_back(std::move(*ids));
-  }
-  return prompts;
-}
-
 /// All lengths are checked before the first choice is submitted: a request is admitted whole or not at all.
-Status RequestRun::submit_all(const std::vector<std::vector<std::int32_t>>& prompts) {
+Status RequestRun::submit_all() {
   std::vector<int> max_tokens;
-  for (const auto& prompt : prompts) {
+  for (const auto& prompt : prompts_) {
     const std::string field = request_.chat.has_value() ? "messages" : "prompt";
     if (Status status = check_prompt_ids(prompt, model_.limits, field); !status.ok()) return status;
     Result<int> limit = resolve_max_tokens(request_, static_cast<std::int64_t>(prompt.size()), model_.limits);
@@ -75,14 +119,32 @@ Status RequestRun::submit_all(const std::vector<std::vector<std::int32_t>>& prom
     max_tokens.push_back(*limit);
     prompt_tokens_ += static_cast<std::int64_t>(prompt.size());
   }
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
+  for (std::size_t i = 0; i < prompts_.size(); ++i) {
     for (std::int64_t n = 0; n < request_.n; ++n) {
       const auto& seed = request_.sampling.seed;
       const std::uint64_t choice_seed = seed.has_value() ? derive_seed(*seed, n) : random_seed();
-      if (Status status = submit_choice(i, prompts[i], max_tokens[i], choice_seed); !status.ok()) return status;
+      if (Status status = submit_choice(i, max_tokens[i], choice_seed); !status.ok()) return status;
     }
   }
   return ok_status();
+}
+
+MessageOptions RequestRun::message_options(std::int64_t text_offset) const {
+  MessageOptions options{.text = {.stop = request_.stop,
+                                  .include_stop_str_in_output = request_.include_stop_str_in_output,
+                                  .skip_special_tokens = request_.skip_special_tokens,
+                                  .logprobs = request_.sampling.logprobs.has_value(),
+                                  .min_tokens = request_.sampling.min_tokens.value_or(0),
+                                  .text_offset = text_offset},
+                         .include_reasoning = request_.include_reasoning};
+  if (!plan_.needs_parser()) return options;
+  options.output = OutputParserOptions{.formats = plan_.formats,
+                                       .prompt = plan_.thinking,
+                                       .tools = &plan_.tools,
+                                       .parse_tool_calls = plan_.formats.tool_calls != nullptr,
+                                       .parallel_tool_calls = request_.parallel_tool_calls,
+                                       .id_prefix = "call_"};
+  return options;
 }
 
 std::optional<PromptEcho> RequestRun::make_echo(std::size_t prompt_index, const std::vector<std::int32_t>& ids,
@@ -117,22 +179,19 @@ void RequestRun::send_echo(Choice& choice) {
   choice.echo.reset();
 }
 
-Status RequestRun::submit_choice(std::size_t prompt_index, const std::vector<std::int32_t>& prompt, int max_tokens,
-                                 std::uint64_t seed) {
+Status RequestRun::submit_choice(std::size_t prompt_index, int max_tokens, std::uint64_t seed) {
+  const std::vector<std::int32_t>& prompt = prompts_[prompt_index];
   const int index = static_cast<int>(choices_.size());
   std::optional<PromptEcho> echo = make_echo(prompt_index, prompt, index);
-  AssemblerOptions options{.stop = request_.stop,
-                           .include_stop_str_in_output = request_.include_stop_str_in_output,
-                           .skip_special_tokens = request_.skip_special_tokens,
-                           .logprobs = request_.sampling.logprobs.has_value(),
-                           .min_tokens = request_.sampling.min_tokens.value_or(0),
-                           .text_offset = echo ? static_cast<std::int64_t>(count_characters(echo->text)) : 0};
-  auto choice = std::make_unique<Choice>(request_.id + "-" + std::to_string(index), index, model_.tokenizer, options);
+  const std::int64_t offset = echo ? static_cast<std::int64_t>(count_characters(echo->text)) : 0;
+  auto choice = std::make_unique<Choice>(request_.id + "-" + std::to_string(index), index, model_.tokenizer,
+                                         message_options(offset));
   choice->echo = std::move(echo);
   EngineRequest engine_request;
   engine_request.id = choice->id;
   engine_request.prompt = prompt;
   engine_request.sampling = make_sampling_params(request_, max_tokens, seed, model_.eos_token_ids);
+  engine_request.constraint = constraint_;
   if (scores_prompt()) engine_request.prompt_logprobs = static_cast<int>(*request_.sampling.logprobs);
 
   // Under the lock, so that a cancellation either sees this choice or keeps it from being submitted.
@@ -174,7 +233,7 @@ void RequestRun::handle(Choice& choice, TokenEvent event) {
   std::move(event.prompt.begin(), event.prompt.end(), std::back_inserter(choice.prompt_scores));
   if (!event.finish.has_value() || !event.error.has_value()) send_echo(choice);
   if (!event.tokens.empty()) observe_tokens(choice, static_cast<int>(event.tokens.size()));
-  Delta delta{.index = choice.index, .text = {}, .tokens = {}};
+  Delta delta{.index = choice.index};
   bool stopped = false;
   for (std::size_t i = 0; i < event.tokens.size() && !stopped; ++i) {
     const bool is_stop_token = event.stop_token.has_value() && i + 1 == event.tokens.size();
@@ -182,7 +241,7 @@ void RequestRun::handle(Choice& choice, TokenEvent event) {
   }
   const bool ended = event.finish == FinishReason::kStop || event.finish == FinishReason::kLength;
   if (!stopped && ended) choice.assembler.finish(delta);
-  if (!delta.text.empty() || !delta.tokens.empty()) events_->push(std::move(delta));
+  if (has_anything(delta)) events_->push(std::move(delta));
   if (stopped) {
     model_.engine->abort(choice.id, FinishReason::kStop);
     return finish_choice(choice,
@@ -202,14 +261,18 @@ void RequestRun::handle(Choice& choice, TokenEvent event) {
 
 void RequestRun::finish_choice(Choice& choice, ChoiceFinished finished) {
   choice.finished = true;
+  // The API's reason for a call that the caller demanded by name is still "stop".
+  finished.called_tools = choice.assembler.has_tool_calls() && request_.tool_choice.mode != ToolChoiceMode::kNamed;
   observe_finish(choice, finished.reason);
+  reasoning_tokens_.fetch_add(choice.assembler.reasoning_tokens());
   completion_tokens_.fetch_add(choice.assembler.tokens());
   cached_tokens_.fetch_add(choice.index % request_.n == 0 ? choice.stats.cached_tokens : 0);
   events_->push(std::move(finished));
   if (unfinished_.fetch_sub(1) != 1) return;
   events_->push(Completed{.usage = {.prompt_tokens = prompt_tokens_,
                                     .cached_tokens = cached_tokens_.load(),
-                                    .completion_tokens = completion_tokens_.load()}});
+                                    .completion_tokens = completion_tokens_.load(),
+                                    .reasoning_tokens = reasoning_tokens_.load()}});
 }
 
 /// Latencies as the service sees them: with the way from the engine, without the network.

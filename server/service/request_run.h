@@ -9,9 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "server/service/answer_assembler.h"
 #include "server/service/generation.h"
 #include "server/service/generation_request.h"
+#include "server/service/message_assembler.h"
+#include "server/service/output_plan.h"
 #include "server/service/served_model.h"
 #include "server/service/service_observer.h"
 #include "server/service/worker_pool.h"
@@ -35,13 +36,12 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
  private:
   /// One sequence of the engine.
   struct Choice {
-    Choice(std::string request_id, int position, std::shared_ptr<const Tokenizer> tokenizer,
-           const AssemblerOptions& options)
-        : id(std::move(request_id)), index(position), assembler(std::move(tokenizer), options) {}
+    Choice(std::string request_id, int position, std::shared_ptr<const Tokenizer> tokenizer, MessageOptions options)
+        : id(std::move(request_id)), index(position), assembler(std::move(tokenizer), std::move(options)) {}
 
     std::string id;
     int index;
-    AnswerAssembler assembler;
+    MessageAssembler assembler;
     std::shared_ptr<TokenStream> stream;
     std::atomic<int> wakeups{0};  ///< pushes not yet worked off; who raises it from 0 queues the job
     /// Empty once it has gone out. Its scores come in pieces.
@@ -53,10 +53,13 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
   };
 
   void prepare();
-  Result<std::vector<std::vector<std::int32_t>>> encode_all() const;
-  Status submit_all(const std::vector<std::vector<std::int32_t>>& prompts);
-  Status submit_choice(std::size_t prompt_index, const std::vector<std::int32_t>& prompt, int max_tokens,
-                       std::uint64_t seed);
+  Status encode_chat();
+  Status encode_all();
+  void compile_constraint();
+  void begin(GrammarCompiler::Compiled constraint);
+  Status submit_all();
+  Status submit_choice(std::size_t prompt_index, int max_tokens, std::uint64_t seed);
+  [[nodiscard]] MessageOptions message_options(std::int64_t text_offset) const;
   /// Whether the prompt's tokens are scored.
   [[nodiscard]] bool scores_prompt() const { return request_.echo && request_.sampling.logprobs.has_value(); }
   [[nodiscard]] std::optional<PromptEcho> make_echo(std::size_t prompt_index, const std::vector<std::int32_t>& ids,
@@ -79,6 +82,11 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
   const std::chrono::steady_clock::time_point arrival_ = std::chrono::steady_clock::now();
   std::shared_ptr<EventQueue> events_ = std::make_shared<EventQueue>();
 
+  // Set while the request is prepared, by one worker after the other.
+  std::vector<std::vector<std::int32_t>> prompts_;
+  OutputPlan plan_;
+  std::shared_ptr<const CompiledConstraint> constraint_;
+
   std::mutex mutex_;  ///< guards cancelled_ and the growth of choices_
   bool cancelled_ = false;
   std::vector<std::unique_ptr<Choice>> choices_;
@@ -86,6 +94,7 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
   std::atomic<int> unfinished_{0};
   std::atomic<std::int64_t> completion_tokens_{0};
   std::atomic<std::int64_t> cached_tokens_{0};
+  std::atomic<std::int64_t> reasoning_tokens_{0};
 };
 
 }  // namespace krait::server

@@ -12,7 +12,9 @@ Result<std::vector<std::int32_t>> encode(const TokenizeRequest& request, const S
   if (const auto* text = std::get_if<std::string>(&request.input)) {
     return encode_text(*text, model, request.add_special_tokens, "prompt");
   }
-  return encode_chat(std::get<ChatInput>(request.input), model, request.add_special_tokens);
+  Result<std::string> text = render_chat(std::get<ChatInput>(request.input), model);
+  if (!text.ok()) return std::move(text).error();
+  return encode_text(*text, model, request.add_special_tokens, "messages");
 }
 
 }  // namespace

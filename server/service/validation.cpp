@@ -32,11 +32,16 @@ Status check_served(const GenerationRequest& request) {
   if (!request.session.empty()) return not_served("session_id");
   if (!request.adapter.empty()) return not_served("adapter");
   if (request.echo && request.chat.has_value()) return not_served("echo");
-  if (request.output_format.has_value()) return not_served(request.output_format->field);
-  if (request.chat.has_value() && !request.chat->tools.is_null() && request.tool_choice.mode != ToolChoiceMode::kNone) {
-    return not_served("tools");
-  }
   return ok_status();
+}
+
+/// A call that must be made leaves no room for an answer of another form.
+Status check_output(const GenerationRequest& request) {
+  const bool must_call =
+      request.tool_choice.mode == ToolChoiceMode::kRequired || request.tool_choice.mode == ToolChoiceMode::kNamed;
+  if (!must_call || !request.output_format.has_value()) return ok_status();
+  const std::string& field = request.output_format->field;
+  return invalid(field, field + " cannot be combined with a tool_choice that demands a call");
 }
 
 /// A field that was not given is always right: its default is.
@@ -132,6 +137,7 @@ Status check_prompt_ids(const std::vector<std::int32_t>& ids, const ModelLimits&
 
 Status validate(const GenerationRequest& request, const ModelLimits& limits) {
   if (Status status = check_served(request); !status.ok()) return status;
+  if (Status status = check_output(request); !status.ok()) return status;
   if (Status status = check_ranges(request); !status.ok()) return status;
   if (Status status = check_stop(request.stop); !status.ok()) return status;
   if (Status status = check_token_ids(request.sampling, limits); !status.ok()) return status;

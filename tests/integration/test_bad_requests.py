@@ -77,9 +77,9 @@ def test_what_the_chat_template_refuses_is_400_with_its_words(server: Server) ->
     ("path", "field", "value"),
     [
         (CHAT, "tools", [{"type": "function", "function": {"name": "f"}}]), (CHAT, "functions", [{"name": "f"}]),
-        (CHAT, "response_format", {"type": "json_object"}), (CHAT, "chat_template", "{{ messages }}"),
+        (CHAT, "chat_template", "{{ messages }}"),
         (COMPLETIONS, "suffix", "the end"), (CHAT, "echo", True), (COMPLETIONS, "best_of", 3),
-        (COMPLETIONS, "prompt_logprobs", 2), (COMPLETIONS, "guided_regex", "a+"), (COMPLETIONS, "priority", 5),
+        (COMPLETIONS, "prompt_logprobs", 2), (COMPLETIONS, "priority", 5),
         (COMPLETIONS, "cache_salt", "x"), (COMPLETIONS, "session_id", "x"),
     ],
 )

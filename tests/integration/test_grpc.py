@@ -1,6 +1,8 @@
 """The gRPC front end, with a client generated from the contract at test time."""
 
 import importlib
+import json
+import re
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -106,6 +108,30 @@ def test_errors_are_statuses_that_name_the_field(rpc: Client) -> None:
     assert rpc.status_of(text="a", model="gpt-none").code() == grpc.StatusCode.NOT_FOUND
     later = rpc.status_of(text="a", priority=5)
     assert (later.code(), "priority" in later.details()) == (grpc.StatusCode.UNIMPLEMENTED, True)
+
+
+def test_a_constraint_holds(rpc: Client) -> None:
+    messages = rpc.messages
+    for constraint, pattern in (
+        (messages.Constraint(regex="[a-c]{3}"), "[a-c]{3}"),
+        (messages.Constraint(choice=messages.Choice(values=["Lion", "Crow"])), "Lion|Crow"),
+        (messages.Constraint(json_schema='{"type": "integer", "minimum": 10, "maximum": 99}'), "[1-9][0-9]"),
+    ):
+        assert re.fullmatch(pattern, rpc.text(text="The", constraint=constraint, sampling={"max_tokens": 50}))
+    bad = rpc.status_of(text="The", constraint=messages.Constraint(regex="(a"))
+    assert (bad.code(), "regex" in bad.details()) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+
+
+def test_a_named_tool_is_called(rpc: Client) -> None:
+    chat = rpc.chat(MORAL)
+    chat.tools_json = json.dumps([{"type": "function", "function": {"name": "look_up", "parameters": {
+        "type": "object", "properties": {"found": {"type": "boolean"}}, "required": ["found"], "additionalProperties": False}}}])
+    chat.tool_choice_json = json.dumps({"type": "function", "function": {"name": "look_up"}})
+    calls = [call for event in rpc.start(chat=chat, sampling={"max_tokens": 100}) for call in event.delta.tool_calls]
+    assert calls[0].name == "look_up" and calls[0].id and not any(call.name for call in calls[1:])
+    assert set(json.loads("".join(call.arguments for call in calls))) == {"found"}
+    chat.tool_choice_json = '"auto"'
+    assert "tools" in rpc.status_of(chat=chat).details()
 
 
 def test_cancelling_frees_the_slot(rpc: Client, server: Server) -> None:

@@ -146,14 +146,17 @@ TEST_CASE("Unknown fields are accepted and named") {
   CHECK(request->ignored_fields == std::vector<std::string>{"stream_options.odd", "zebra", "apple"});
 }
 
-TEST_CASE("Chat: contents become strings, limits and logprobs have their chat names") {
+TEST_CASE("Chat: parts stay parts, limits and logprobs have their chat names") {
   const auto request = parse(ApiKind::kChat, R"({"messages": [{"role": "system", "content": "s"},
       {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "name": "n"},
       {"role": "assistant", "content": null}], "max_tokens": 3, "max_completion_tokens": 5, "logprobs": true, "top_logprobs": 4,
       "chat_template_kwargs": {"k": 1}, "add_generation_prompt": false})");
   REQUIRE(request.ok());
   const ChatInput& chat_input = *request->generation.chat;
-  CHECK(chat_input.messages[1] == Json::parse(R"({"role": "user", "content": "a\nb", "name": "n"})"));
+  CHECK(
+      chat_input.messages[1] ==
+      Json::parse(
+          R"({"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "name": "n"})"));
   CHECK(chat_input.messages[2]["content"] == "");
   CHECK(chat_input.kwargs["k"] == 1);
   CHECK_FALSE(chat_input.add_generation_prompt);

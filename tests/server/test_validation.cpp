@@ -108,6 +108,17 @@ TEST_CASE("A field that is not served yet is refused by name") {
   }
 }
 
+TEST_CASE("A call that must be made leaves no room for another form") {
+  for (ToolChoiceMode mode : {ToolChoiceMode::kRequired, ToolChoiceMode::kNamed}) {
+    const Error error = refused([&](GenerationRequest& request) {
+      request.tool_choice.mode = mode;
+      request.output_format = OutputFormat{.field = "response_format"};
+    });
+    CHECK(error.field == "response_format");
+    CHECK(error.code == ErrorCode::kInvalidArgument);
+  }
+}
+
 TEST_CASE("Completions default to 16 tokens, chats to what is left") {
   GenerationRequest request = valid_request();
   CHECK(*resolve_max_tokens(request, 10, kLimits) == 16);
