@@ -161,6 +161,10 @@ Json ResponseBuilder::message_json(const Choice& choice) {
 
 Json ResponseBuilder::choice_json(const Choice& choice, std::size_t index) const {
   Json out = {{"index", index}};
+  if (head_.kind == ApiKind::kChat)
+    out["message"] = message_json(choice);
+  else
+    out["text"] = choice.prompt.text + choice.text;
   if (choice.prompt.tokens.empty()) {
     out["logprobs"] = logprobs_json(head_, choice.tokens);
   } else {
@@ -171,10 +175,6 @@ Json ResponseBuilder::choice_json(const Choice& choice, std::size_t index) const
   const ChoiceFinished finished = choice.finished.value_or(ChoiceFinished{});
   out["finish_reason"] = finish_name(finished);
   out["stop_reason"] = stop_reason_json(finished);
-  if (head_.kind == ApiKind::kChat)
-    out["message"] = message_json(choice);
-  else
-    out["text"] = choice.prompt.text + choice.text;
   if (!head_.return_token_ids) return out;
   out["token_ids"] = ids_json(choice.tokens);
   if (head_.kind == ApiKind::kCompletions && !choice.prompt.ids.empty()) out["prompt_token_ids"] = choice.prompt.ids;
@@ -231,29 +231,31 @@ std::string StreamFormatter::format(const PromptEcho& prompt) {
 }
 
 std::string StreamFormatter::format(const Delta& delta) {
-  std::string out = first_chunk(delta.index, delta.text.empty() && !delta.tool_calls.empty());
   const bool has_tokens = (head_.logprobs || head_.return_token_ids) && !delta.tokens.empty();
   const bool has_text = !delta.text.empty() || !delta.reasoning.empty() || !delta.tool_calls.empty();
-  if (!has_text && !has_tokens) return out;
-  Json choice = {{"index", delta.index}, {"logprobs", logprobs_json(head_, delta.tokens)}, {"finish_reason", nullptr}};
+  if (!has_text && !has_tokens) return {};
+  const std::string out = first_chunk(delta.index, delta.text.empty() && !delta.tool_calls.empty());
+  Json choice = {{"index", delta.index}};
   if (head_.kind == ApiKind::kChat)
     choice["delta"] = delta_json(delta);
   else
     choice["text"] = delta.text;
+  choice["logprobs"] = logprobs_json(head_, delta.tokens);
+  choice["finish_reason"] = nullptr;
   if (head_.return_token_ids) choice["token_ids"] = ids_json(delta.tokens);
   return out + frame(std::move(choice));
 }
 
 std::string StreamFormatter::format(const ChoiceFinished& finished) {
   std::string out = first_chunk(finished.index);
-  Json choice = {{"index", finished.index},
-                 {"logprobs", nullptr},
-                 {"finish_reason", finish_name(finished)},
-                 {"stop_reason", stop_reason_json(finished)}};
+  Json choice = {{"index", finished.index}};
   if (head_.kind == ApiKind::kChat)
     choice["delta"] = Json::object();
   else
     choice["text"] = "";
+  choice["logprobs"] = nullptr;
+  choice["finish_reason"] = finish_name(finished);
+  choice["stop_reason"] = stop_reason_json(finished);
   return out + frame(std::move(choice));
 }
 

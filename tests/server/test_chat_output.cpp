@@ -28,7 +28,7 @@ struct ChatFixture {
   json stream(const std::string& script, json fields) {
     fields["stream"] = true;
     json body = {{"messages", {{{"role", "user"}, {"content", script + "$"}}}}, {"tools", tools()}};
-    body.update(fields);
+    if (!fields.is_null()) body.update(fields);
     HttpClient client(server.port());
     client.send(post("/v1/chat/completions", body.dump()));
     const std::string response = client.read("0\r\n\r\n");
@@ -75,7 +75,7 @@ struct ChatFixture {
  private:
   std::string once(const std::string& script, const json& fields) {
     json body = {{"messages", {{{"role", "user"}, {"content", script + "$"}}}}, {"tools", tools()}};
-    body.update(fields);
+    if (!fields.is_null()) body.update(fields);
     HttpClient client(server.port());
     client.send(post("/v1/chat/completions", body.dump()));
     return client.read_response();
