@@ -101,7 +101,7 @@ const Value* named_field(const Value& object, const std::string& name) {
 }  // namespace
 
 Value get_attribute(const Value& object, const std::string& name) {
-  require_defined(object);
+  if (!is_internal(name)) require_defined(object);
   if (is_internal(name)) return missing(object, name);  // what the sandbox calls unsafe
   if (object.callable() != nullptr) return object.callable()->attribute(name);
   if (const Value* field = named_field(object, name)) return *field;

@@ -19,23 +19,25 @@ class ForStatement : public Statement {
   /// `around` is the scope that the loop stands in, also for what it is called with further in.
   void loop_over(RenderContext& context, Environment* around, const Value& source, std::int64_t depth) const {
     std::vector<Value> items = filtered(context, around, iterate(context, source));
-    if (items.empty()) {
-      const Scope scope(context, around);
-      execute_body(loop_.otherwise, context);
-      return;
-    }
     auto* loop = context.make_object<LoopObject>(std::move(items), depth);
     if (loop_.recursive) loop->set_recursion(recursion(around, depth));
+    bool completed = false;
     for (std::size_t i = 0; i < loop->size(); ++i) {
       const Scope scope(context, around);
       context.assign("loop", static_cast<Object*>(loop));
       loop_.target.assign(context, loop->enter(i));
-      if (execute_body(loop_.body, context) == Flow::kBreak) {
+      const Flow flow = execute_body(loop_.body, context);
+      completed = completed || flow == Flow::kNext;
+      if (flow == Flow::kBreak) {
         if (!loop_.filter) leave_rest(source, loop->size() - i - 1);
         break;
       }
     }
     loop->set_recursion(nullptr);
+    // As Jinja has it, also a loop whose every turn ended in `break` or `continue` went round in vain.
+    if (completed) return;
+    const Scope scope(context, around);
+    execute_body(loop_.otherwise, context);
   }
 
   [[nodiscard]] LoopObject::Recursion recursion(Environment* around, std::int64_t depth) const {

@@ -11,6 +11,7 @@
 #include "server/chat/jinja/operators.h"
 #include "server/chat/jinja/render_context.h"
 #include "server/chat/jinja/string_methods.h"
+#include "server/chat/jinja/strings.h"
 
 namespace krait::server::jinja {
 namespace {
@@ -178,22 +179,37 @@ std::optional<Value> find_number_attribute(const Value& object, std::string_view
   return bind(object, number_methods(object.is_float()), name);
 }
 
-/// The methods of text marked safe whose result is marked too; those that take other text would have to escape it.
-constexpr Names<19> kMarkKeepers = {"capitalize", "casefold", "expandtabs", "isalpha",  "isdigit", "lower", "lstrip",
-                                    "rstrip",     "strip",    "swapcase",   "title",    "upper",   "zfill", "count",
-                                    "find",       "index",    "startswith", "endswith", "isspace"};
+/// Text, or the texts in a list or tuple, marked safe.
+Value marked(const Value& value) {
+  if (value.string() != nullptr) return Value::markup(*value.string());
+  if (value.sequence() == nullptr) return value;
+  std::vector<Value> items = value.sequence()->items;
+  for (Value& item : items) item = marked(item);
+  return make_sequence(value.sequence()->kind, std::move(items));
+}
 
+/// Of text marked safe these would have to escape what they are given.
+constexpr Names<3> kEscapingMethods = {"format", "format_map", "join"};
+
+/// A method of text marked safe, whose result is marked too.
 class MarkupMethod : public Callable {
  public:
-  MarkupMethod(Value self, Method method) : self_(std::move(self)), method_(method) {}
+  MarkupMethod(Value self, Method method, bool replaces)
+      : self_(std::move(self)), method_(method), replaces_(replaces) {}
   Value call(RenderContext& context, const CallArguments& arguments) const override {
-    const Value result = method_(context, self_, arguments);
-    return result.string() != nullptr ? Value::markup(*result.string()) : result;
+    if (!replaces_ || arguments.positional.size() < 2 || arguments.positional[1].string() == nullptr ||
+        arguments.positional[1].is_markup()) {
+      return marked(method_(context, self_, arguments));
+    }
+    CallArguments escaped = arguments;
+    escaped.positional[1] = escape_html(*arguments.positional[1].string());
+    return marked(method_(context, self_, escaped));
   }
 
  private:
   Value self_;
   Method method_;
+  bool replaces_;
 };
 
 }  // namespace
@@ -204,8 +220,9 @@ std::optional<Value> find_method(const Value& object, std::string_view name) {
     if (!object.is_markup()) return bind(object, string_methods(), name);
     const auto found = string_methods().find(name);
     if (found == string_methods().end()) return std::nullopt;
-    if (!has(kMarkKeepers, name)) not_implemented(object, name);
-    return Value(std::shared_ptr<const Callable>(std::make_shared<MarkupMethod>(object, found->second)));
+    if (has(kEscapingMethods, name)) not_implemented(object, name);
+    return Value(
+        std::shared_ptr<const Callable>(std::make_shared<MarkupMethod>(object, found->second, name == "replace")));
   }
   if (object.dict() != nullptr) {
     if (has(kDictMutators, name)) return refused(object, name);

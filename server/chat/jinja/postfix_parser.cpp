@@ -123,8 +123,7 @@ ExpressionPtr ExpressionParser::parse_test(ExpressionPtr subject) {
   const bool operand = stream_.is(TokenKind::kName) || stream_.is(TokenKind::kString) ||
                        stream_.is(TokenKind::kInteger) || stream_.is(TokenKind::kFloat) || stream_.is_operator("[") ||
                        stream_.is_operator("{");
-  const bool keyword = stream_.is_name("else") || stream_.is_name("or") || stream_.is_name("and") ||
-                       stream_.is_name("if") || stream_.is_name("in") || stream_.is_name("not");
+  const bool keyword = stream_.is_name("else") || stream_.is_name("or") || stream_.is_name("and");
   if (stream_.is_operator("(")) {
     arguments = parse_arguments();
   } else if (stream_.is_name("is")) {

@@ -56,7 +56,9 @@ class Printf {
  private:
   /// What Python counts as a mapping here: anything with items but text.
   [[nodiscard]] bool is_mapping() const {
-    return arguments_.dict() != nullptr || (arguments_.sequence() != nullptr && tuple_ == nullptr);
+    return arguments_.dict() != nullptr || arguments_.is_undefined() ||
+           (arguments_.sequence() != nullptr && (arguments_.sequence()->kind == SequenceKind::kList ||
+                                                 arguments_.sequence()->kind == SequenceKind::kRange));
   }
 
   void append(const std::string& text) {

@@ -1,4 +1,4 @@
-// Case mapping is one character for one (utf8proc), but for the exceptions in unicode_tables and the final sigma.
+// Case mapping is one character for one (utf8proc), but for the exceptions in case_tables and the final sigma.
 #include "server/chat/jinja/strings.h"
 
 #include <utf8proc.h>
@@ -7,7 +7,7 @@
 
 #include "models/tokenizer/unicode_classes.h"
 #include "models/tokenizer/utf8.h"
-#include "server/chat/jinja/unicode_tables.h"
+#include "server/chat/jinja/case_tables.h"
 
 namespace krait::server::jinja {
 namespace {

@@ -43,15 +43,16 @@ bool is_sequence(const Value& value) {
   return indexed || value.string() != nullptr || value.dict() != nullptr || value.is_undefined();
 }
 
-std::int64_t remainder_of(const Value& value, std::int64_t divisor) {
-  require_defined(value);
-  if (!value.is_integer() && !value.is_bool()) render_error("odd, even and divisibleby need an int");
-  if (divisor == 0) render_error("modulo by zero");
-  return divisor == -1 ? 0 : value.integer() % divisor;
+/// value % divisor == rest
+bool has_remainder(RenderContext& context, const Value& value, const Value& divisor, std::int64_t rest) {
+  return compare(context, "==", find_operator("%")(context, value, divisor), Value(rest));
 }
 
-bool is_odd(const Value& value) { return remainder_of(value, 2) != 0; }
-bool is_even(const Value& value) { return remainder_of(value, 2) == 0; }
+template <int rest>
+bool is_parity(RenderContext& context, const Value& subject, const CallArguments& arguments) {
+  const Parameters parameters("odd and even", arguments, {});
+  return has_remainder(context, subject, std::int64_t{2}, rest);
+}
 
 template <bool upper>
 bool in_case(RenderContext& context, const Value& subject, const CallArguments& arguments) {
@@ -59,10 +60,9 @@ bool in_case(RenderContext& context, const Value& subject, const CallArguments& 
   return is_all_in_case(to_text(context, subject), upper);
 }
 
-bool divisible_by(RenderContext& /*context*/, const Value& subject, const CallArguments& arguments) {
+bool divisible_by(RenderContext& context, const Value& subject, const CallArguments& arguments) {
   const Parameters parameters("divisibleby", arguments, {"num"});
-  parameters.required(0);
-  return remainder_of(subject, parameters.integer(0, 1)) == 0;
+  return has_remainder(context, subject, parameters.required(0), 0);
 }
 
 template <char first, char second>
@@ -120,8 +120,8 @@ Table make_table() {
           {"callable", &simple<is_callable>},
           {"iterable", &simple<is_iterable>},
           {"sequence", &simple<is_sequence>},
-          {"odd", &simple<is_odd>},
-          {"even", &simple<is_even>},
+          {"odd", &is_parity<1>},
+          {"even", &is_parity<0>},
           {"lower", &in_case<false>},
           {"upper", &in_case<true>},
           {"divisibleby", &divisible_by},

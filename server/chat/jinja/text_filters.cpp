@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <unordered_map>
+#include <utility>
 
 #include "models/tokenizer/utf8.h"
 #include "server/chat/jinja/error.h"
@@ -16,13 +18,8 @@
 namespace krait::server::jinja {
 namespace {
 
-/// The text of a filter that takes a str and nothing else.
-const std::string& string_of(std::string_view filter, const Value& subject) {
-  require_defined(subject);
-  if (subject.string() == nullptr)
-    render_error(std::string(filter) + "() needs a str, not " + std::string(type_name(subject)));
-  return *subject.string();
-}
+/// \w of Python's regular expressions.
+bool is_word(char32_t c) { return c == '_' || is_alphanumeric(c); }
 
 std::string first_characters(std::string_view text, std::int64_t count) {
   std::size_t end = 0;
@@ -37,8 +34,6 @@ Value center(RenderContext& context, const Value& subject, const CallArguments& 
 
 Value truncate(RenderContext& context, const Value& subject, const CallArguments& arguments) {
   const Parameters parameters("truncate", arguments, {"length", "killwords", "end", "leeway"});
-  const std::string& text = string_of("truncate", subject);
-  context.charge_text(text.size());
   const std::int64_t length = parameters.integer(0, 255);
   const std::string end = parameters.find(2) != nullptr ? parameters.required_text(2) : "...";
   const bool default_leeway = parameters.find(3) == nullptr || parameters.find(3)->is_none();
@@ -46,14 +41,14 @@ Value truncate(RenderContext& context, const Value& subject, const CallArguments
   const std::int64_t end_size = count_characters(end);
   if (length < end_size) render_error("truncate() needs a length of at least " + std::to_string(end_size));
   if (leeway < 0) render_error("truncate() needs a leeway of at least 0");
-  if (count_characters(text) - leeway <= length) return subject;
+  if (::krait::server::jinja::length(subject) - leeway <= length) return subject;
+  if (subject.string() == nullptr) render_error("truncate() needs a str, not " + std::string(type_name(subject)));
+  const std::string& text = *subject.string();
+  context.charge_text(text.size());
   const std::string kept = first_characters(text, length - end_size);
   if (parameters.flag(1, false)) return kept + end;
   return std::string(split(kept, " ", 1, Side::kRight).front()) + end;
 }
-
-/// \w of Python's regular expressions.
-bool is_word(char32_t c) { return c == '_' || is_alphanumeric(c); }
 
 Value wordcount(RenderContext& context, const Value& subject, const CallArguments& arguments) {
   const Parameters parameters("wordcount", arguments, {});
@@ -86,6 +81,28 @@ Value forceescape(RenderContext& context, const Value& subject, const CallArgume
   return Value::markup(std::move(text));
 }
 
+/// Entities as what they stand for; those of the five special characters, others fail.
+std::string unescaped(std::string_view text) {
+  constexpr std::pair<std::string_view, std::string_view> kEntities[] = {
+      {"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#34;", "\""}, {"&#39;", "'"}};
+  std::string out;
+  while (!text.empty()) {
+    const auto* found = std::find_if(std::begin(kEntities), std::end(kEntities),
+                                     [text](const auto& entity) { return text.starts_with(entity.first); });
+    if (found != std::end(kEntities)) {
+      out += found->second;
+      text.remove_prefix(found->first.size());
+      continue;
+    }
+    const bool entity =
+        text.size() > 1 && text[0] == '&' && (text[1] == '#' || is_word(static_cast<unsigned char>(text[1])));
+    if (entity) render_error("striptags() of text with other entities than of & < > ' \" is not supported");
+    out.push_back(text[0]);
+    text.remove_prefix(1);
+  }
+  return out;
+}
+
 /// Without comments and tags, entities resolved, white space as single blanks.
 Value striptags(RenderContext& context, const Value& subject, const CallArguments& arguments) {
   const Parameters parameters("striptags", arguments, {});
@@ -101,10 +118,9 @@ Value striptags(RenderContext& context, const Value& subject, const CallArgument
     }
     text = kept.append(text, done);
   }
-  if (text.find('&') != std::string::npos) render_error("striptags() of text with entities is not supported");
   std::string out;
   for (const std::string_view word : split_words(text, -1)) out.append(out.empty() ? "" : " ").append(word);
-  return out;
+  return unescaped(out);
 }
 
 std::string url_quoted(std::string_view text, bool for_query) {
@@ -149,8 +165,9 @@ Value urlencode(RenderContext& context, const Value& subject, const CallArgument
 Value filesizeformat(RenderContext& context, const Value& subject, const CallArguments& arguments) {
   const Parameters parameters("filesizeformat", arguments, {"binary"});
   require_defined(subject);
-  const Value number = apply_filter(context, find_filter("float"), subject, {});
-  if (!subject.is_number() && subject.string() == nullptr) render_error("filesizeformat() needs a number");
+  const CallArguments none{.positional = {None{}}, .named = {}};
+  const Value number = apply_filter(context, find_filter("float"), subject, none);
+  if (number.is_none()) render_error("filesizeformat() needs a number");
   const bool binary = parameters.flag(0, false);
   const double bytes = number.number();
   const double base = binary ? 1024.0 : 1000.0;

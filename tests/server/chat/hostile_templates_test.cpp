@@ -83,8 +83,11 @@ TEST_CASE("what is printed, compared or formatted is bounded") {
   CHECK_THAT(render_error("{{ range(9)|tojson(indent='x' * 60000000) }}").message, Catch::Contains("range"));
   CHECK_THAT(render_error("{% for x in [0] recursive %}{{ loop([0]) }}{% endfor %}").message,
              Catch::Contains("nests too deeply"));
-  CHECK_THAT(render_error("{% macro m() %}{% if false %}{{ caller }}{% endif %}{% call m() %}{% endcall %}{% endmacro %}{{ m() }}").message,
-             Catch::Contains("nests too deeply"));
+  CHECK_THAT(
+      render_error(
+          "{% macro m() %}{% if false %}{{ caller }}{% endif %}{% call m() %}{% endcall %}{% endmacro %}{{ m() }}")
+          .message,
+      Catch::Contains("nests too deeply"));
 }
 
 TEST_CASE("values that hold each other are freed with the rendering") {

@@ -1,6 +1,6 @@
 // Made from Python 3.11's unicodedata (Unicode 14): where str's case mappings and tests are more than one character for
 // one, or more than a general category.
-#include "server/chat/jinja/unicode_tables.h"
+#include "server/chat/jinja/case_tables.h"
 
 #include <algorithm>
 #include <iterator>
