@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from server_process import DEMO, run_krait
+from asking import check_error
+from conftest import StartServer
+from server_process import DEMO, MORAL, run_krait
 
 WEIGHTS = "model.safetensors"
 
@@ -116,10 +118,12 @@ def test_a_config_that_is_no_json(checkpoint: Path) -> None:
     refused(checkpoint, "config.json")
 
 
-def test_a_chat_template_beyond_the_interpreter_is_refused_by_name(checkpoint: Path) -> None:
+def test_a_chat_template_beyond_the_interpreter_is_named_and_refuses_chats_only(checkpoint: Path, start_server: StartServer) -> None:
     (checkpoint / "chat_template.jinja").write_text("{% include 'other' %}")
     path = checkpoint / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": "{% include 'other' %}"}))
-    run = run_krait("serve", checkpoint)
-    assert run.returncode > 0
-    assert "include" in run.stderr + run.stdout
+    server = start_server(model=checkpoint)
+    assert "chat_template.jinja" in server.log() and "include" in server.log()
+    message = check_error(server.http.post("/v1/chat/completions", json={"messages": MORAL}), 400, "messages")
+    assert "include" in message
+    assert server.http.post("/v1/completions", json={"prompt": "Once", "max_tokens": 2}).status_code == 200

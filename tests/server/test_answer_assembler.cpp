@@ -100,5 +100,16 @@ TEST_CASE("Without a tokenizer there are tokens and no text") {
   CHECK(delta.tokens[0].chosen.id == 7);
 }
 
+TEST_CASE("Special tokens that mark calls or reasoning are shown, others stay hidden") {
+  AssemblerOptions options{.stop = {}};
+  options.shown_special_tokens = {257};
+  AnswerAssembler assembler(std::make_shared<ByteTokenizer>(), options);
+  Delta delta;
+  for (std::int32_t id : {97, 257, 98, 258, 99}) assembler.push(SampledToken{.token = id}, false, delta);
+  assembler.push(SampledToken{.token = 257}, true, delta);
+  assembler.finish(delta);
+  CHECK(delta.text == "a<1>bc");
+}
+
 }  // namespace
 }  // namespace krait::server
