@@ -21,7 +21,9 @@ const std::vector<OptionSpec>& table() {
       {"served-model-name", kText, "", "NAME", "The name that requests use; by default the model as it was given.",
        kServeOnly},
       {"api-key", kText, "", "KEY", "Requests must carry this key as a bearer token; empty asks for none.", kServeOnly},
-      {"chat-template", kText, "", "FILE", "A Jinja file to use instead of the checkpoint's chat template.", kAnyModel},
+      {"chat-template", kText, "", "FILE",
+       "A Jinja file to use instead of the checkpoint's chat template, or the name of one of its templates.",
+       kAnyModel},
       {"tool-call-parser", kText, "auto", "NAME",
        "How the model writes tool calls: auto goes by its chat template, none takes calls for text, else a name that "
        "the start-up error for an unknown one lists.",
