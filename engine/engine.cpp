@@ -27,7 +27,8 @@ Error unavailable(std::string message) {
 SchedulerConfig scheduler_config(const EngineConfig& config) {
   return {.max_num_seqs = config.max_num_seqs,
           .max_num_batched_tokens = config.max_num_batched_tokens,
-          .prefill_tile = config.prefill_tile};
+          .prefill_tile = config.prefill_tile,
+          .snapshots = config.snapshots};
 }
 
 /// The engine's thread owns the scheduler, the runner and the streams' ends; callers reach it through the inbox only.

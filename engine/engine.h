@@ -8,6 +8,7 @@
 #include "engine/engine_stats.h"
 #include "engine/request/engine_request.h"
 #include "engine/request/token_stream.h"
+#include "engine/scheduler/snapshot_rules.h"
 #include "kernels/result.h"
 
 namespace krait {
@@ -18,7 +19,8 @@ struct EngineConfig {
   int max_queue = 1024;               ///< waiting requests; one more is kResourceExhausted
   int max_model_len = 4096;           ///< prompt and answer together
   int vocab_size = 0;                 ///< token ids of prompts are checked against it; 0: not
-  int prefill_tile = 16;  ///< prefill pieces that do not end a prompt are multiples of this where they can be
+  int prefill_tile = 16;       ///< prefill pieces that do not end a prompt are multiples of this where they can be
+  SnapshotConfig snapshots{};  ///< where states are kept, if the pools list prefixes
 };
 
 /// The asynchronous engine: submit, stream, abort. All of it is thread-safe; inside, one thread runs the scheduler and

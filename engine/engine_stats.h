@@ -21,8 +21,16 @@ struct EngineStats {
   std::int64_t requests_finished_error = 0;
   std::size_t cache_bytes_used = 0;
   std::size_t cache_bytes_total = 0;
-  std::int64_t state_slots_used = 0;
-  std::int64_t kv_pages_used = 0;
+  std::size_t cache_bytes_cached = 0;  ///< of those used: held by the prefix index alone
+  std::int64_t prefix_queried_tokens = 0;
+  std::int64_t prefix_hit_tokens = 0;
+  std::int64_t prefix_lost_tokens = 0;  ///< lay in pages, but no snapshot of the recurrent state was near
+  std::int64_t prefix_snapshots = 0;
+  std::int64_t prefix_blocks = 0;
+  std::int64_t prefix_evicted_blocks = 0;
+  std::int64_t prefix_evicted_snapshots = 0;
+  std::int64_t state_slots_used = 0;  ///< by requests
+  std::int64_t kv_pages_used = 0;     ///< by requests, shared ones once
 };
 
 }  // namespace krait

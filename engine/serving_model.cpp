@@ -50,6 +50,23 @@ std::shared_ptr<CachePools> make_pools(ModelPlan& plan, std::size_t budget) {
   return pools;
 }
 
+/// Throws where a backend cannot do what prefix caching asks of it.
+bool reuses_prefixes(const LoadOptions& options, const ModelRunner& runner) {
+  const bool has_state = runner.cache_layout().slot_bytes > 0;
+  if (!options.enable_prefix_caching || (has_state && options.snapshots.mode == MambaCacheMode::kNone)) return false;
+  for (std::size_t group = 0; group < runner.groups().size(); ++group) {
+    for (const LayerBackend* backend : runner.get_attn_backends_for_group(group)) {
+      if (backend->capabilities().snapshots_inside_prefill) continue;
+      throw StartupError(Error{.code = ErrorCode::kInvalidArgument,
+                               .message = "backend '" + std::string(backend->name()) +
+                                          "' cannot keep states inside a prompt, which prefix caching needs; give " +
+                                          "--no-enable-prefix-caching or --mamba-cache-mode none",
+                               .field = "enable-prefix-caching"});
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 ServingModel::ServingModel() = default;
@@ -61,6 +78,7 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
   plan_caches(options, plan.platform->available_memory(), plan);
   const std::shared_ptr<CachePools> pools = make_pools(plan, plan.summary.cache_budget_bytes);
   plan.runner->bind_pools(pools);
+  if (reuses_prefixes(options, *plan.runner)) pools->enable_prefix_index();
   if (options.configure_runner) options.configure_runner(*plan.runner);
 
   std::unique_ptr<ServingModel> serving(new ServingModel());
@@ -72,7 +90,8 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
                             .max_queue = options.max_queue,
                             .max_model_len = serving->summary_.max_model_len,
                             .vocab_size = serving->summary_.vocab_size,
-                            .prefill_tile = serving->platform_->preferred_prefill_tile()};
+                            .prefill_tile = serving->platform_->preferred_prefill_tile(),
+                            .snapshots = options.snapshots};
   serving->engine_ = make_engine(config, pools, std::move(plan.runner));
   return serving;
 }

@@ -38,6 +38,9 @@ struct LoadOptions {
   MambaConfig mamba;
   CacheMemory cache_memory;
   int block_size = 16;
+  /// `--enable-prefix-caching`; a model with recurrent state reuses nothing in the mode `none`.
+  bool enable_prefix_caching = true;
+  SnapshotConfig snapshots{};  ///< its block_size is the one above
   int max_num_seqs = 64;
   int max_num_batched_tokens = 2048;
   int max_queue = 1024;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/cache/prefix_index.h"
 #include "kernels/platform.h"
 #include "kernels/result.h"
 
@@ -14,6 +15,20 @@ CachePools::CachePools(Platform& platform, CacheLayout layout, std::size_t budge
     pages_.push_back(std::make_unique<ItemPool>(platform, budget_, group.page_bytes));
   }
   if (layout_.slot_bytes > 0) slots_ = std::make_unique<ItemPool>(platform, budget_, layout_.slot_bytes);
+}
+
+CachePools::~CachePools() = default;
+
+void CachePools::enable_prefix_index() {
+  prefix_index_ = std::make_unique<PrefixIndex>(*this);
+  budget_.on_pressure([this](std::size_t bytes) { return prefix_index_->make_room(bytes); });
+}
+
+std::size_t CachePools::idle_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& pool : pages_) bytes += static_cast<std::size_t>(pool->idle()) * pool->item_bytes();
+  if (slots_ != nullptr) bytes += static_cast<std::size_t>(slots_->idle()) * slots_->item_bytes();
+  return bytes;
 }
 
 std::size_t CachePools::bytes_for(std::int64_t tokens) const {

@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "engine/cache/cache_layout.h"
@@ -12,6 +14,7 @@
 namespace krait {
 
 class Platform;
+class PrefixIndex;
 class ReservedMemory;
 
 /// The one byte budget that all pools draw from (design, section 4). Counts the bytes of items in use; never moves
@@ -19,6 +22,8 @@ class ReservedMemory;
 class MemoryBudget {
  public:
   explicit MemoryBudget(std::size_t total) : total_(total) {}
+  /// Is asked to free what is cached when there is no room for `bytes`; true when there is now.
+  void on_pressure(std::function<bool(std::size_t bytes)> reclaim) { reclaim_ = std::move(reclaim); }
   [[nodiscard]] bool take(std::size_t bytes);
   void give_back(std::size_t bytes);
   [[nodiscard]] std::size_t total() const { return total_; }
@@ -27,12 +32,16 @@ class MemoryBudget {
  private:
   std::size_t total_;
   std::size_t used_ = 0;
+  std::function<bool(std::size_t)> reclaim_;
 };
 
 /// Items of one size in one reserved range: KV pages or state slots. Item 0 is the null item that padding points at; it
 /// is never handed out, nor counted. Memory is committed in steps as the highest item in use grows and goes back to the
 /// system when it falls; the budget counts items in use, so that pages and slots share it elastically. The lowest free
-/// item is handed out first, which keeps the committed range short. Used by the engine's thread only.
+/// item is handed out first, which keeps the committed range short.
+///
+/// An item may have several holders: requests, and the prefix index, which lists it. It is free when the last one has
+/// released it. Used by the engine's thread only.
 class ItemPool {
  public:
   ItemPool(Platform& platform, MemoryBudget& budget, std::size_t item_bytes);
@@ -40,26 +49,47 @@ class ItemPool {
   ItemPool(const ItemPool&) = delete;
   ItemPool& operator=(const ItemPool&) = delete;
 
-  /// The lowest free item, or nullopt when the budget or the machine has no room for one more. Its content is whatever
-  /// was left in it (NaN bytes in debug builds, if it was used before).
+  /// The lowest free item, with one holder, or nullopt when the budget or the machine has no room for one more. Its
+  /// content is whatever was left in it (NaN bytes in debug builds, if it was used before).
   [[nodiscard]] std::optional<std::int32_t> allocate();
-  void free(std::int32_t item);
+  /// One more holder.
+  void retain(std::int32_t item);
+  void release(std::int32_t item);
+  /// The prefix index becomes a holder, or ceases to be one. Only one index lists an item, and only once.
+  void list(std::int32_t item);
+  void unlist(std::int32_t item);
+  /// Held by the index and nobody else: what eviction can free.
+  [[nodiscard]] bool is_idle(std::int32_t item) const;
+  [[nodiscard]] std::int64_t idle() const { return idle_; }
+  /// One request holds it and nobody else may read it, so that it may be written.
+  [[nodiscard]] bool is_exclusive(std::int32_t item) const;
+  /// Holders beside the index.
+  [[nodiscard]] int users(std::int32_t item) const;
 
   [[nodiscard]] std::byte* base() const;  ///< first byte of item 0; never moves
   [[nodiscard]] std::size_t item_bytes() const { return item_bytes_; }
   [[nodiscard]] std::int64_t used() const { return used_; }
 
  private:
+  struct Holders {
+    std::uint32_t count = 0;
+    bool listed = false;
+  };
+  Holders& holders_of(std::int32_t item);
+
   /// Backs items [0, items) with memory; false when the machine has none left.
   [[nodiscard]] bool commit_items(std::int64_t items);
   /// Gives the end of the range back once it is well above the highest item in use.
   void trim();
   void poison(std::int32_t item);
+  void free(std::int32_t item);
 
   std::size_t item_bytes_;
   MemoryBudget& budget_;
   std::int64_t capacity_items_;  ///< with the null item
   std::unique_ptr<ReservedMemory> memory_;
+  std::vector<Holders> holders_;  ///< by item; those from next_item_ on have none
+  std::int64_t idle_ = 0;
   std::set<std::int32_t> free_items_;  ///< all below next_item_
   std::int32_t next_item_ = 1;         ///< every item from here on is free
   std::int64_t used_ = 0;
@@ -69,6 +99,11 @@ class ItemPool {
 class CachePools {
  public:
   CachePools(Platform& platform, CacheLayout layout, std::size_t budget_bytes);
+  ~CachePools();
+
+  /// From here on prefixes are listed, and what only the index holds is let go of when memory is short.
+  void enable_prefix_index();
+  [[nodiscard]] PrefixIndex* prefix_index() const { return prefix_index_.get(); }  ///< null: prefixes are not cached
 
   [[nodiscard]] const CacheLayout& layout() const { return layout_; }
   [[nodiscard]] MemoryBudget& budget() { return budget_; }
@@ -78,6 +113,9 @@ class CachePools {
   [[nodiscard]] ItemPool* slots() { return slots_.get(); }  ///< null for a model without recurrent state
   [[nodiscard]] const ItemPool* slots() const { return slots_.get(); }
 
+  /// Bytes of the items that only the prefix index holds: what eviction could free.
+  [[nodiscard]] std::size_t idle_bytes() const;
+
   /// Bytes that one request of `tokens` tokens needs, null items aside: what "can never fit" is judged by.
   [[nodiscard]] std::size_t bytes_for(std::int64_t tokens) const;
 
@@ -86,6 +124,7 @@ class CachePools {
   MemoryBudget budget_;
   std::vector<std::unique_ptr<ItemPool>> pages_;
   std::unique_ptr<ItemPool> slots_;
+  std::unique_ptr<PrefixIndex> prefix_index_;
 };
 
 }  // namespace krait

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <utility>
 
 #include "engine/cache/cache_pools.h"
 #include "kernels/platform.h"
@@ -26,7 +27,7 @@ std::int64_t capacity_for(std::size_t budget, std::size_t item_bytes) {
 }  // namespace
 
 bool MemoryBudget::take(std::size_t bytes) {
-  if (bytes > total_ - used_) return false;
+  if (bytes > total_ - used_ && !(reclaim_ && reclaim_(bytes))) return false;
   used_ += bytes;
   return true;
 }
@@ -49,21 +50,72 @@ ItemPool::~ItemPool() = default;
 std::byte* ItemPool::base() const { return memory_->data(); }
 
 std::optional<std::int32_t> ItemPool::allocate() {
-  const bool reuse = !free_items_.empty();
-  if (!reuse && next_item_ >= capacity_items_) return std::nullopt;
   if (!budget_.take(item_bytes_)) return std::nullopt;
+  // Read after the budget has perhaps had items freed.
+  const bool reuse = !free_items_.empty();
+  if (!reuse && next_item_ >= capacity_items_) KRAIT_BUG("a cache pool gave out more items than its budget has");
   if (!reuse && !commit_items(std::int64_t{next_item_} + 1)) {
     budget_.give_back(item_bytes_);
     return std::nullopt;
   }
   ++used_;
-  return reuse ? free_items_.extract(free_items_.begin()).value() : next_item_++;
+  const std::int32_t item = reuse ? free_items_.extract(free_items_.begin()).value() : next_item_++;
+  if (holders_.size() <= static_cast<std::size_t>(item)) holders_.resize(static_cast<std::size_t>(item) + 1);
+  holders_[static_cast<std::size_t>(item)] = {.count = 1, .listed = false};
+  return item;
+}
+
+ItemPool::Holders& ItemPool::holders_of(std::int32_t item) {
+  if (item <= 0 || item >= next_item_ || holders_[static_cast<std::size_t>(item)].count == 0) {
+    KRAIT_BUG("cache item " + std::to_string(item) + " is used, but nobody holds it");
+  }
+  return holders_[static_cast<std::size_t>(item)];
+}
+
+void ItemPool::retain(std::int32_t item) {
+  Holders& holders = holders_of(item);
+  if (is_idle(item)) --idle_;
+  ++holders.count;
+}
+
+void ItemPool::release(std::int32_t item) {
+  Holders& holders = holders_of(item);
+  if (holders.listed && holders.count == 1) KRAIT_BUG("cache item " + std::to_string(item) + " released by a stranger");
+  if (--holders.count == 0) return free(item);
+  if (is_idle(item)) ++idle_;
+}
+
+void ItemPool::list(std::int32_t item) {
+  Holders& holders = holders_of(item);
+  if (std::exchange(holders.listed, true)) KRAIT_BUG("cache item " + std::to_string(item) + " is listed twice");
+  ++holders.count;
+}
+
+void ItemPool::unlist(std::int32_t item) {
+  if (is_idle(item)) --idle_;
+  if (!std::exchange(holders_of(item).listed, false)) {
+    KRAIT_BUG("cache item " + std::to_string(item) + " is not listed");
+  }
+  release(item);
+}
+
+bool ItemPool::is_exclusive(std::int32_t item) const {
+  const Holders& holders = holders_[static_cast<std::size_t>(item)];
+  return !holders.listed && holders.count == 1;
+}
+
+int ItemPool::users(std::int32_t item) const {
+  const Holders& holders = holders_[static_cast<std::size_t>(item)];
+  return static_cast<int>(holders.count) - (holders.listed ? 1 : 0);
+}
+
+bool ItemPool::is_idle(std::int32_t item) const {
+  const Holders& holders = holders_[static_cast<std::size_t>(item)];
+  return holders.listed && holders.count == 1;
 }
 
 void ItemPool::free(std::int32_t item) {
-  if (item <= 0 || item >= next_item_ || !free_items_.insert(item).second) {
-    KRAIT_BUG("cache item " + std::to_string(item) + " freed, but not in use");
-  }
+  free_items_.insert(item);
   poison(item);
   --used_;
   budget_.give_back(item_bytes_);

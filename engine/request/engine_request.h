@@ -23,7 +23,10 @@ struct EngineRequest {
   SamplingParams sampling;
   int priority = 0;  ///< lower runs first, as vLLM's
   std::optional<std::chrono::steady_clock::time_point> deadline;
-  std::string cache_salt;
+  std::string cache_salt;  ///< prefixes are shared among requests of one salt only
+  /// Tokens of the prompt after which other prompts are likely to differ (the end of a chat's system prompt, its last
+  /// message border): where a snapshot of the recurrent state pays.
+  std::vector<std::int32_t> cache_points{};
   PromptLogits prompt_logits = PromptLogits::kNone;
   /// Log-probabilities of the prompt's tokens from the second on: of each, and of the n best in its place.
   std::optional<int> prompt_logprobs;

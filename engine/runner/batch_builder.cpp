@@ -25,6 +25,11 @@ void add_request(const StepRequest& request, PackedBatch& batch) {
   layout.seq_lens.push_back(request.num_computed + count);
   layout.state_read.push_back(request.state_read);
   layout.state_write.push_back(request.state_write);
+  layout.num_replayed_tokens.push_back(request.num_replayed);
+  const int index = layout.num_reqs() - 1;
+  for (const auto& [position, slot] : request.snapshots) {
+    layout.snapshots.push_back({.request = index, .position = position, .slot = slot});
+  }
 }
 
 BlockTable block_table(const StepPlan& plan, std::size_t group) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/request/engine_request.h"
@@ -33,6 +34,10 @@ struct StepRequest {
   std::int32_t state_read = 0;                   ///< slot; ignored while num_computed is 0
   std::int32_t state_write = 0;                  ///< slot
   std::vector<std::vector<std::int32_t>> pages;  ///< block table, one a KV group, covering num_computed + tokens.size()
+  /// Tokens of this step, from the first, whose K and V already lie in pages that others read: they are not written.
+  int num_replayed = 0;
+  /// States to keep inside the piece, ascending: (tokens computed, slot).
+  std::vector<std::pair<int, std::int32_t>> snapshots{};
   /// Sample after the last token of `tokens`; nullopt for a piece that does not end the prompt. The spans in it point
   /// into the scheduler's request and stay valid until `wait` has returned.
   std::optional<SampleRow> sample;

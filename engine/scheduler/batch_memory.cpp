@@ -1,16 +1,21 @@
 // Memory for the batch: pages and slots for whoever takes part, by preemption where there is not enough.
 
 #include <algorithm>
+#include <optional>
 
 #include "engine/cache/cache_pools.h"
+#include "engine/cache/prefix_index.h"
 #include "engine/scheduler/batch_planner.h"
 
 namespace krait {
 
 int BatchPlanner::secure_memory(RequestState& request, int wanted) {
   while (true) {
-    const int covered = request.cache.grow(pools_, request.num_computed + wanted);
+    const bool has_state = request.cache.secure_state(pools_);
+    const int covered = has_state ? request.cache.grow(pools_, request.num_computed + wanted) : 0;
     if (covered > request.num_computed) return covered - request.num_computed;
+    if (drop_recent_states()) continue;
+    if (queues_.running.size() == 1 && request.cache.write_in_place(pools_)) continue;
     RequestState* last = *queues_.running.rbegin();
     if (last != &request) {
       preempt(*last);
@@ -24,12 +29,21 @@ int BatchPlanner::secure_memory(RequestState& request, int wanted) {
 }
 
 bool BatchPlanner::admit(RequestState& request) {
-  if (!make_room(request)) return false;
-  if (!request.cache.take_slot(pools_)) {
+  PrefixMatch match;
+  if (request.may_reuse_prefix()) match = request.cache.start(pools_, request.request.cache_salt, request.history);
+  if (!make_room(request)) {
+    request.cache.release(pools_);
+    return false;
+  }
+  if (!request.cache.secure_state(pools_)) {
+    request.cache.release(pools_);
     // The budget has room, the machine has not: wait until somebody ends, if there is somebody.
     if (queues_.running.empty()) starved_.push_back(&request);
     return false;
   }
+  request.num_computed = match.computed_tokens;
+  request.path_tokens = match.path_tokens;
+  if (request.last_step == 0) queues_.note_prefix(request, match);
   queues_.waiting.erase(&request);
   queues_.running.insert(&request);
   return true;
@@ -38,10 +52,11 @@ bool BatchPlanner::admit(RequestState& request) {
 bool BatchPlanner::make_room(const RequestState& request) {
   if (queues_.running.empty()) return starved_.empty();
   const auto seats = static_cast<std::size_t>(std::max(config_.max_num_seqs, 1));
-  const std::size_t needed = pools_.bytes_for(request.num_tokens());
+  const std::size_t whole = pools_.bytes_for(request.num_tokens());
+  const std::size_t needed = whole - std::min(whole, request.cache.page_bytes(pools_));
   const MemoryBudget& budget = pools_.budget();
   const auto enough = [&](std::size_t running, std::size_t freed) {
-    return running < seats && budget.total() - budget.used() + freed >= needed;
+    return running < seats && budget.total() - budget.used() + pools_.idle_bytes() + freed >= needed;
   };
 
   // How many of lower priority would have to go, from the last one on; nobody goes if it were in vain.
@@ -56,10 +71,34 @@ bool BatchPlanner::make_room(const RequestState& request) {
   return true;
 }
 
+bool BatchPlanner::drop_recent_states() {
+  bool any = false;
+  for (RequestState* request : queues_.running) {
+    any = any || request->cache.has_recent();
+    request->cache.drop_recent(pools_);
+  }
+  return any;
+}
+
+void BatchPlanner::plan_snapshots(Piece& piece) {
+  if (pools_.slots() == nullptr || pools_.prefix_index() == nullptr) return;
+  const RequestState& request = *piece.request;
+  const int end = request.num_computed + piece.tokens;
+  for (const int position :
+       snapshot_positions(config_.snapshots, request.snapshot_facts(), request.num_computed, end)) {
+    // The state at the end of the piece is the request's own.
+    if (position == end) continue;
+    const std::optional<std::int32_t> slot = pools_.slots()->allocate();
+    if (!slot) return;
+    piece.snapshots.push_back({.position = position, .slot = *slot});
+  }
+}
+
 void BatchPlanner::preempt(RequestState& victim) {
   std::erase_if(pieces_, [&](const Piece& piece) {
     if (piece.request != &victim) return false;
     tokens_left_ += piece.tokens;
+    for (const PieceSnapshot& snapshot : piece.snapshots) pools_.slots()->release(snapshot.slot);
     return true;
   });
   queues_.preempt(victim, pools_);

@@ -26,6 +26,8 @@ bool contains(const std::vector<RequestState*>& list, const RequestState* reques
 void BatchPlanner::plan() {
   plan_decodes();
   plan_prefills();
+  // A request that comes back where only its last token is left to compute was planned among the prefills.
+  std::ranges::stable_partition(pieces_, [](const Piece& piece) { return piece.request->is_decode(); });
 }
 
 void BatchPlanner::plan_decodes() {
@@ -75,7 +77,9 @@ int BatchPlanner::plan_prefill(RequestState& request) {
 }
 
 void BatchPlanner::add_piece(RequestState& request, int tokens) {
-  pieces_.push_back({.request = &request, .tokens = tokens});
+  Piece piece{.request = &request, .tokens = tokens};
+  if (!request.is_decode()) plan_snapshots(piece);
+  pieces_.push_back(std::move(piece));
   tokens_left_ -= tokens;
 }
 

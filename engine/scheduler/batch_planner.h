@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/scheduler/request_queues.h"
+#include "engine/scheduler/snapshot_rules.h"
 
 namespace krait {
 
@@ -11,12 +12,20 @@ struct SchedulerConfig {
   int max_num_seqs = 64;              ///< requests that run at once
   int max_num_batched_tokens = 2048;  ///< token budget of a step
   int prefill_tile = 16;  ///< prefill pieces that do not end their history are multiples of this where they can be
+  SnapshotConfig snapshots{};
+};
+
+/// A state to keep inside a piece: what has been computed at `position`, in a slot that the piece holds.
+struct PieceSnapshot {
+  int position = 0;
+  std::int32_t slot = 0;
 };
 
 /// The next `tokens` tokens of a request's history, to be computed in this step.
 struct Piece {
   RequestState* request = nullptr;
   int tokens = 0;
+  std::vector<PieceSnapshot> snapshots{};
 };
 
 /// Forms the batch of one step: who takes part, with how many tokens, and the memory for them. Made anew for each step.
@@ -58,7 +67,11 @@ class BatchPlanner {
   /// Whether there is a seat and memory for the whole history; preempts requests of lower priority if that, and only
   /// that, gives both.
   [[nodiscard]] bool make_room(const RequestState& request);
+  /// Where others can be asked for memory, what they keep for later goes first.
+  [[nodiscard]] bool drop_recent_states();
   void preempt(RequestState& victim);
+  /// Slots for the snapshots inside a piece, as far as there is memory that nobody needs.
+  void plan_snapshots(Piece& piece);
 
   const SchedulerConfig& config_;
   CachePools& pools_;

@@ -1,5 +1,9 @@
 #include "engine/scheduler/request_queues.h"
 
+#include <algorithm>
+
+#include "engine/cache/prefix_index.h"
+
 namespace krait {
 
 void RequestQueues::preempt(RequestState& request, CachePools& pools) {
@@ -9,6 +13,13 @@ void RequestQueues::preempt(RequestState& request, CachePools& pools) {
   ++request.stats.preemptions;
   ++preemptions;
   waiting.insert(&request);
+}
+
+void RequestQueues::note_prefix(RequestState& request, const PrefixMatch& match) {
+  request.stats.cached_tokens = match.computed_tokens;
+  prefixes.queried += request.num_tokens();
+  prefixes.hit += match.computed_tokens;
+  prefixes.lost += std::max(0, match.page_tokens - match.computed_tokens);
 }
 
 void RequestQueues::remove(RequestState& request) {

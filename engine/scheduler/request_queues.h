@@ -9,6 +9,14 @@
 namespace krait {
 
 class CachePools;
+struct PrefixMatch;
+
+/// What new requests looked for in the prefix index, in tokens.
+struct PrefixCounters {
+  std::int64_t queried = 0;
+  std::int64_t hit = 0;
+  std::int64_t lost = 0;  ///< lay in pages, but no snapshot of the state was near
+};
 
 struct GoesBefore {
   bool operator()(const RequestState* a, const RequestState* b) const { return goes_before(*a, *b); }
@@ -23,9 +31,12 @@ struct RequestQueues {
   RequestOrder waiting;
   RequestOrder running;
   std::int64_t preemptions = 0;
+  PrefixCounters prefixes;
 
   /// Takes everything from a running request and puts it back to wait. Its history stays and is computed again later.
   void preempt(RequestState& request, CachePools& pools);
+  /// Counts what a new request found in the prefix index.
+  void note_prefix(RequestState& request, const PrefixMatch& match);
   /// Takes it out of whichever queue it is in.
   void remove(RequestState& request);
   [[nodiscard]] bool empty() const { return waiting.empty() && running.empty(); }

@@ -10,6 +10,10 @@ RequestState::RequestState(std::uint64_t key_in, EngineRequest request_in, TimeP
   stats.arrival = arrival;
 }
 
+bool RequestState::may_reuse_prefix() const {
+  return request.prompt_logits != PromptLogits::kAll && !request.prompt_logprobs && !request.generated_logits;
+}
+
 SampleRow RequestState::sample_row() const {
   const SamplingParams& sampling = request.sampling;
   SampleRow row{.temperature = sampling.temperature,

@@ -12,6 +12,7 @@
 #include "engine/scheduler/logits_rows.h"
 #include "engine/scheduler/prompt_scores.h"
 #include "engine/scheduler/request_cache.h"
+#include "engine/scheduler/snapshot_rules.h"
 #include "kernels/sampling.h"
 
 namespace krait {
@@ -28,6 +29,7 @@ struct RequestState {
   std::vector<std::int32_t> history;  ///< the prompt, then the tokens generated so far; preemption keeps it
   int num_computed = 0;               ///< tokens of `history` that are in the caches
   RequestCache cache;
+  int path_tokens = 0;  ///< where it left what others had computed
   LogitsRows logits;
   PromptScores scores;
   std::unique_ptr<MaskSession> mask;  ///< of a constrained request
@@ -44,6 +46,11 @@ struct RequestState {
   [[nodiscard]] int remaining() const { return num_tokens() - num_computed; }
   /// Only the token sampled last is left to compute. Everything else, a history to recompute included, is a prefill.
   [[nodiscard]] bool is_decode() const { return num_generated() > 0 && remaining() == 1; }
+  [[nodiscard]] SnapshotFacts snapshot_facts() const {
+    return {.cache_points = request.cache_points, .num_tokens = num_tokens(), .path_tokens = path_tokens};
+  }
+  /// Whether a cached prefix may stand for computing it: not where a caller wants to see rows of the prompt.
+  [[nodiscard]] bool may_reuse_prefix() const;
   /// What the row for the next token says to the sampler; its spans point into this request.
   [[nodiscard]] SampleRow sample_row() const;
 };

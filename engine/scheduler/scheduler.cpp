@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/cache/cache_pools.h"
+#include "engine/cache/prefix_index.h"
 #include "engine/scheduler/step_request.h"
 
 namespace krait {
@@ -125,9 +126,19 @@ EngineStats Scheduler::stats() const {
   stats.preemptions_total = queues_.preemptions;
   stats.cache_bytes_used = pools_.budget().used();
   stats.cache_bytes_total = pools_.budget().total();
-  if (pools_.slots() != nullptr) stats.state_slots_used = pools_.slots()->used();
+  stats.cache_bytes_cached = pools_.idle_bytes();
+  stats.prefix_queried_tokens = queues_.prefixes.queried;
+  stats.prefix_hit_tokens = queues_.prefixes.hit;
+  stats.prefix_lost_tokens = queues_.prefixes.lost;
+  if (const PrefixIndex* index = pools_.prefix_index()) {
+    stats.prefix_snapshots = index->stats().snapshots;
+    stats.prefix_blocks = index->stats().nodes;
+    stats.prefix_evicted_blocks = index->stats().evicted_blocks;
+    stats.prefix_evicted_snapshots = index->stats().evicted_snapshots;
+  }
+  if (pools_.slots() != nullptr) stats.state_slots_used = pools_.slots()->used() - pools_.slots()->idle();
   for (std::size_t group = 0; group < pools_.layout().kv_groups.size(); ++group) {
-    stats.kv_pages_used += pools_.pages(group).used();
+    stats.kv_pages_used += pools_.pages(group).used() - pools_.pages(group).idle();
   }
   return stats;
 }

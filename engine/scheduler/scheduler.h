@@ -69,6 +69,8 @@ class Scheduler {
 
   // Outcomes, in step_outcome.cpp.
   void apply(const Piece& piece, StepOutput output, TimePoint now);
+  /// Lists what the piece has computed, and keeps states where they pay.
+  void keep_states(const Piece& piece);
   void append_tokens(RequestState& request, std::vector<SampledToken> tokens, TokenEvent event, TimePoint now);
   void emit(RequestState& request, TokenEvent event);
   void fail(RequestState& request, Error error);

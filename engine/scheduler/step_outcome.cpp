@@ -32,6 +32,25 @@ bool is_stop(const RequestState& request, std::int32_t token) {
          sampling.stop_token_ids.end();
 }
 
+/// Ends a piece's hold on the slots of its snapshots, whatever became of the piece.
+class SnapshotSlots {
+ public:
+  SnapshotSlots(CachePools& pools, const Piece& piece) : pools_(pools), piece_(piece) {}
+  ~SnapshotSlots() {
+    for (const PieceSnapshot& snapshot : piece_.snapshots) pools_.slots()->release(snapshot.slot);
+  }
+  SnapshotSlots(const SnapshotSlots&) = delete;
+  SnapshotSlots& operator=(const SnapshotSlots&) = delete;
+
+ private:
+  CachePools& pools_;
+  const Piece& piece_;
+};
+
+bool is_finite(const StepOutput& output) {
+  return std::ranges::all_of(output.tokens, [](const SampledToken& sampled) { return sampled.token >= 0; });
+}
+
 }  // namespace
 
 void Scheduler::update(StepResult result, TimePoint now) {
@@ -67,6 +86,7 @@ void Scheduler::end_all(const std::optional<Error>& error) {
 void Scheduler::apply(const Piece& piece, StepOutput output, TimePoint now) {
   RequestState& request = *piece.request;
   request.in_flight = false;
+  const SnapshotSlots slots(pools_, piece);
   if (request.finished) return drop(request);
   if (output.error) return fail(request, std::move(*output.error));
 
@@ -77,6 +97,8 @@ void Scheduler::apply(const Piece& piece, StepOutput output, TimePoint now) {
   Status scored = request.scores.take(request.num_computed, end, output.scores);
   if (!scored.ok()) return fail(request, std::move(scored).error());
   request.num_computed = end;
+  // What led to no finite logits is of no use to others.
+  if (is_finite(output)) keep_states(piece);
 
   TokenEvent event;
   event.logits = std::move(rows).value();
@@ -84,6 +106,23 @@ void Scheduler::apply(const Piece& piece, StepOutput output, TimePoint now) {
   if (sampled) return append_tokens(request, std::move(output.tokens), std::move(event), now);
   if (request.remaining() == 0) return finish(request, FinishReason::kLength, std::move(event));
   if (!event.logits.empty() || !event.prompt.empty()) emit(request, std::move(event));
+}
+
+void Scheduler::keep_states(const Piece& piece) {
+  RequestState& request = *piece.request;
+  const int end = request.num_computed;
+  request.cache.advance(pools_, request.history, end);
+  if (pools_.slots() == nullptr || pools_.prefix_index() == nullptr) return;
+  for (const PieceSnapshot& snapshot : piece.snapshots) {
+    request.cache.snapshot_slot(pools_, snapshot.position, snapshot.slot);
+  }
+  const auto wanted = snapshot_positions(config_.snapshots, request.snapshot_facts(), end - piece.tokens, end);
+  if (!wanted.empty() && wanted.back() == end) {
+    request.cache.snapshot_state(pools_, end);
+  } else if (config_.snapshots.mode == MambaCacheMode::kAuto && end % pools_.layout().block_size == 0 &&
+             end >= request.num_prompt()) {
+    request.cache.keep_recent(pools_, end);
+  }
 }
 
 void Scheduler::append_tokens(RequestState& request, std::vector<SampledToken> tokens, TokenEvent event,

@@ -1,5 +1,7 @@
 #include "engine/scheduler/step_request.h"
 
+#include <algorithm>
+
 namespace krait {
 
 bool samples_after(const Piece& piece) {
@@ -15,13 +17,15 @@ StepRequest make_step_request(const Piece& piece) {
       .tokens = {begin, begin + piece.tokens},
       .num_computed = request.num_computed,
       .is_decode = request.is_decode(),
-      .state_read = request.cache.slot(),
-      .state_write = request.cache.slot(),
+      .state_read = request.cache.state_read(),
+      .state_write = request.cache.state_write(),
       .pages = request.cache.pages(),
+      .num_replayed = std::clamp(request.cache.shared_tokens() - request.num_computed, 0, piece.tokens),
       .sample = std::nullopt,
       .logits = request.logits.wanted(request.num_computed, request.num_computed + piece.tokens),
       .scores = request.scores.wanted(request.num_computed, request.num_computed + piece.tokens, request.history),
       .mask = nullptr};
+  for (const PieceSnapshot& snapshot : piece.snapshots) step.snapshots.emplace_back(snapshot.position, snapshot.slot);
   if (samples_after(piece)) {
     step.sample = request.sample_row();
     step.mask = request.mask.get();

@@ -38,8 +38,8 @@ TEST_CASE("a pool hands out items from 1 on, the lowest free one first, until th
   CHECK(pool.allocate() == 2);
   CHECK(pool.allocate() == 3);
   CHECK(pool.allocate() == std::nullopt);
-  pool.free(3);
-  pool.free(1);
+  pool.release(3);
+  pool.release(1);
   CHECK(budget.used() == 100);
   CHECK(pool.used() == 1);
   CHECK(pool.allocate() == 1);
@@ -52,7 +52,7 @@ TEST_CASE("pages and slots share one budget elastically, and the null items cost
   CHECK(pools.budget().used() == 0);
   for (int i = 0; i < 10; ++i) REQUIRE(pools.pages(0).allocate());
   CHECK_FALSE(pools.slots()->allocate());
-  for (int i = 1; i <= 4; ++i) pools.pages(0).free(i);
+  for (int i = 1; i <= 4; ++i) pools.pages(0).release(i);
   CHECK(pools.slots()->allocate() == 1);
   CHECK(pools.budget().used() == 100);
 }
@@ -69,7 +69,7 @@ TEST_CASE("memory is committed as the highest item in use grows and given back w
   for (int i = 0; i < 60; ++i) REQUIRE(pool.allocate());
   CHECK(memory.committed() >= 61 * kItem);
   CHECK(memory.committed() < 70 * kItem);
-  for (int i = 5; i <= 60; ++i) pool.free(i);
+  for (int i = 5; i <= 60; ++i) pool.release(i);
   CHECK(memory.committed() >= 5 * kItem);
   CHECK(memory.committed() < 20 * kItem);
   CHECK(pool.base() == base);
@@ -102,7 +102,7 @@ TEST_CASE("a freed item is full of NaNs in debug builds", "[cache]") {
   ItemPool pool(platform, budget, sizeof(float));
   REQUIRE(pool.allocate());
   REQUIRE(pool.allocate());
-  pool.free(1);
+  pool.release(1);
   float value = 0.0F;
   std::memcpy(&value, pool.base() + sizeof(float), sizeof(float));
   CHECK(value != value);

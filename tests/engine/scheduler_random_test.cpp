@@ -22,7 +22,8 @@ class RandomRun {
   void run() {
     const int count = pick(1, 14);
     for (int i = 0; i < count; ++i) requests_.push_back(random_request());
-    Harness h(random_config(), layout_, random_budget());
+    const std::size_t budget = random_budget();
+    Harness h(random_config(), layout_, budget, chance(70));
     spoil_some(h);
     std::size_t added = 0;
     int steps = 0;
@@ -38,10 +39,14 @@ class RandomRun {
     check(h);
     preemptions += h.scheduler.stats().preemptions_total;
     mixed_steps += h.log.mixed_steps;
+    hit_tokens += h.scheduler.stats().prefix_hit_tokens;
+    evictions += h.scheduler.stats().prefix_evicted_blocks + h.scheduler.stats().prefix_evicted_snapshots;
   }
 
   std::int64_t preemptions = 0;
   std::int64_t mixed_steps = 0;
+  std::int64_t hit_tokens = 0;
+  std::int64_t evictions = 0;
 
  private:
   int pick(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
@@ -52,11 +57,21 @@ class RandomRun {
     constexpr std::array<int, 7> kBudgets{1, 3, 7, 15, 16, 100, 2048};
     return {.max_num_seqs = pick(1, 10),
             .max_num_batched_tokens = kBudgets[static_cast<std::size_t>(pick(0, 6))],
-            .prefill_tile = chance(80) ? 16 : pick(1, 5)};
+            .prefill_tile = chance(80) ? 16 : pick(1, 5),
+            .snapshots = {.mode = static_cast<MambaCacheMode>(pick(0, 2)),
+                          .block_size = layout_.block_size,
+                          .interval = chance(50) ? 8 : 0,
+                          .mamba_block_size = 8}};
   }
 
   EngineRequest random_request() {
-    EngineRequest request = request_of(pick(1, chance(20) ? 60 : 12), pick(0, 25), random_());
+    // Few first tokens to choose from, so that requests share prefixes and leave each other at any token.
+    EngineRequest request = request_of(pick(1, chance(20) ? 60 : 12), pick(0, 25),
+                                       chance(70) ? static_cast<std::uint64_t>(pick(0, 1)) : random_());
+    request.sampling.seed = random_();
+    if (chance(20)) request.prompt.push_back(pick(0, kVocab - 1));
+    if (chance(20)) request.cache_salt = "salt";
+    if (chance(30)) request.cache_points = {pick(0, 20), pick(0, 20)};
     request.priority = chance(30) ? pick(-2, 2) : 0;
     request.prompt_logits = static_cast<PromptLogits>(chance(30) ? pick(0, 2) : 0);
     if (chance(20)) request.prompt_logprobs = pick(0, 3);
@@ -71,6 +86,7 @@ class RandomRun {
   std::size_t random_budget() {
     if (chance(10)) layout_.slot_bytes = 0;
     if (chance(10)) layout_.kv_groups.pop_back();
+    if (chance(30)) layout_.kv_groups.back().sliding_window = pick(1, 12);
     FakePlatform platform;
     const CachePools pools(platform, layout_, 1);
     std::size_t largest = 0;
@@ -144,15 +160,21 @@ TEST_CASE("random lives of a scheduler give solo answers and leave nothing behin
   const int cases = random_cases();
   std::int64_t preemptions = 0;
   std::int64_t mixed_steps = 0;
+  std::int64_t hit_tokens = 0;
+  std::int64_t evictions = 0;
   for (int i = 0; i < cases; ++i) {
     INFO("case " << i);
     RandomRun run((std::uint64_t{seed} << 32U) + static_cast<std::uint64_t>(i));
     run.run();
     preemptions += run.preemptions;
     mixed_steps += run.mixed_steps;
+    hit_tokens += run.hit_tokens;
+    evictions += run.evictions;
   }
   if (cases >= 100) {
     CHECK(preemptions >= 20);
     CHECK(mixed_steps >= 100);
+    CHECK(hit_tokens >= 100);
+    CHECK(evictions >= 20);
   }
 }

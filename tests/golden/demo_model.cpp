@@ -27,6 +27,12 @@ LoadOptions demo_options() {
   return options;
 }
 
+LoadOptions cold_options() {
+  LoadOptions options = demo_options();
+  options.enable_prefix_caching = false;
+  return options;
+}
+
 EngineRequest demo_request(const std::string& id, const std::vector<std::int32_t>& prompt, int max_tokens,
                            float temperature, std::uint64_t seed) {
   EngineRequest request;
@@ -36,6 +42,7 @@ EngineRequest demo_request(const std::string& id, const std::vector<std::int32_t
   request.sampling.temperature = temperature;
   request.sampling.seed = seed;
   request.sampling.stop_token_ids = {0};
+  request.sampling.logprobs = 0;
   return request;
 }
 
@@ -43,7 +50,10 @@ Answer read_all(TokenStream& stream) {
   Answer answer;
   while (true) {
     const TokenEvent event = stream.pop();
-    for (const SampledToken& token : event.tokens) answer.ids.push_back(token.token);
+    for (const SampledToken& token : event.tokens) {
+      answer.ids.push_back(token.token);
+      answer.logprobs.push_back(token.logprob);
+    }
     if (!event.finish) continue;
     answer.finish = *event.finish;
     if (event.error) answer.error = event.error->message;

@@ -19,8 +19,11 @@ struct DemoCase {
 
 std::vector<DemoCase> demo_cases();
 
-/// Options that load the demo model with one thread in float32 and 64 MiB of caches.
+/// Options that load the demo model with one thread in float32 and 64 MiB of caches, prefixes reused.
 LoadOptions demo_options();
+
+/// The same without any reuse: what answers are compared with.
+LoadOptions cold_options();
 
 /// A greedy request, or a seeded one with a temperature.
 EngineRequest demo_request(const std::string& id, const std::vector<std::int32_t>& prompt, int max_tokens,
@@ -28,6 +31,7 @@ EngineRequest demo_request(const std::string& id, const std::vector<std::int32_t
 
 struct Answer {
   std::vector<std::int32_t> ids;
+  std::vector<float> logprobs;  ///< of each token, before sampling's own scaling: compared bit for bit
   FinishReason finish = FinishReason::kError;
   std::string error;
   bool operator==(const Answer&) const = default;

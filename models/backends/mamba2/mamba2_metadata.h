@@ -13,7 +13,7 @@ struct Mamba2Metadata : MambaMetadata {
   std::vector<std::int32_t> cu_chunk_seqlen_p;     ///< [nchunks + 1]
   std::vector<std::int32_t> seq_idx_p;             ///< [nchunks]
   std::vector<std::int32_t> last_chunk_indices_p;  ///< [num_prefills]
-  std::vector<std::int32_t> snapshot_chunk;        ///< [n] the chunk after which a state is kept
+  std::vector<std::int32_t> snapshot_chunk;        ///< [n] the chunk after which a state is kept; -1: none ends there
   std::vector<std::int32_t> snapshot_slot;         ///< [n] where
 };
 

@@ -27,7 +27,8 @@ StepResult FakeRunner::wait(StepHandle handle) {
 
 void FakeRunner::check_plan(const StepPlan& plan) {
   ++log_.steps;
-  owned_.clear();
+  read_.clear();
+  written_.clear();
   std::size_t tokens = 0;
   std::size_t decodes = 0;
   bool prefill_seen = false;
@@ -40,6 +41,18 @@ void FakeRunner::check_plan(const StepPlan& plan) {
     check_memory(request);
     check_history(request);
   }
+  for (const StepRequest& request : plan.requests) {
+    // A request may read the slot that it writes; nobody else may.
+    const std::pair read{pools_.layout().kv_groups.size(), request.state_read};
+    if (request.num_computed > 0 && request.state_read != request.state_write && written_.contains(read)) {
+      violation(request, "reads a state that the same step writes");
+    }
+  }
+  for (const auto& item : read_) {
+    if (item.first < pools_.layout().kv_groups.size() && written_.contains(item)) {
+      log_.violations.emplace_back("a page is read and written in one step");
+    }
+  }
   if (decodes > 0 && prefill_seen) ++log_.mixed_steps;
   if (tokens == 0) log_.violations.emplace_back("a step without tokens");
   if (tokens > static_cast<std::size_t>(max_tokens_)) log_.violations.emplace_back("over the token budget");
@@ -48,25 +61,53 @@ void FakeRunner::check_plan(const StepPlan& plan) {
 
 void FakeRunner::check_memory(const StepRequest& request) {
   const std::size_t groups = pools_.layout().kv_groups.size();
-  const auto block = static_cast<std::size_t>(pools_.layout().block_size);
-  const std::size_t end = static_cast<std::size_t>(request.num_computed) + request.tokens.size();
   if (request.pages.size() != groups) violation(request, "a block table is missing");
-  for (std::size_t group = 0; group < request.pages.size(); ++group) {
-    if (request.pages[group].size() * block < end) violation(request, "too few pages");
-    for (const std::int32_t page : request.pages[group]) {
-      if (page <= 0 || !owned_.emplace(group, page).second) violation(request, "a page that is not its own");
+  for (std::size_t group = 0; group < request.pages.size(); ++group) check_pages(request, group);
+  if (pools_.slots() == nullptr) return;
+  if (request.state_write <= 0) return violation(request, "no slot to write");
+  if (request.num_computed > 0) read_.emplace(groups, request.state_read);
+  claim(request, groups, *pools_.slots(), request.state_write);
+  int last = request.num_computed;
+  for (const auto& [position, slot] : request.snapshots) {
+    claim(request, groups, *pools_.slots(), slot);
+    if (position <= last || position >= request.num_computed + static_cast<int>(request.tokens.size())) {
+      violation(request, "a snapshot outside of its piece");
+    }
+    last = position;
+  }
+}
+
+/// Every page that a token of the step sees is there, and those that it writes belong to the request alone.
+void FakeRunner::check_pages(const StepRequest& request, std::size_t group) {
+  const int block = pools_.layout().block_size;
+  const int end = request.num_computed + static_cast<int>(request.tokens.size());
+  const int written = request.num_computed + request.num_replayed;
+  if (static_cast<int>(request.pages[group].size()) * block < end) violation(request, "too few pages");
+  for (std::size_t i = 0; i < request.pages[group].size(); ++i) {
+    const std::int32_t page = request.pages[group][i];
+    const int first = static_cast<int>(i) * block;
+    const bool seen = first < end && first + block > first_visible(group, request.num_computed);
+    if (page <= 0 && seen) violation(request, "a page is missing");
+    if (page <= 0 || first >= end) continue;
+    if (std::max(first, written) < std::min(first + block, end)) {
+      claim(request, group, pools_.pages(group), page);
+    } else {
+      read_.emplace(group, page);
     }
   }
-  if (request.state_read != request.state_write) violation(request, "state_read differs from state_write");
-  if (pools_.slots() == nullptr) return;
-  if (request.state_write <= 0 || !owned_.emplace(groups, request.state_write).second) {
-    violation(request, "a slot that is not its own");
-  }
+}
+
+void FakeRunner::claim(const StepRequest& request, std::size_t kind, const ItemPool& pool, std::int32_t item) {
+  if (!pool.is_exclusive(item)) violation(request, "writes an item that is not its own");
+  if (!written_.emplace(kind, item).second) violation(request, "writes an item that another one writes");
 }
 
 void FakeRunner::check_history(const StepRequest& request) {
   Known& known = known_[request.key];
-  if (request.num_computed != known.computed && request.num_computed != 0) violation(request, "num_computed jumps");
+  // A request may begin, and begin again, where a cached prefix ends: what it reads there is checked in `compute`.
+  if (request.num_computed != known.computed && request.num_computed != 0 && pools_.prefix_index() == nullptr) {
+    violation(request, "num_computed jumps");
+  }
   for (std::size_t i = 0; i < request.tokens.size(); ++i) {
     const std::size_t position = static_cast<std::size_t>(request.num_computed) + i;
     if (position == known.history.size()) known.history.push_back(request.tokens[i]);
@@ -88,21 +129,16 @@ void FakeRunner::check_sample(const StepRequest& request, const std::vector<std:
 }
 
 StepOutput FakeRunner::compute(const StepRequest& request) {
-  std::uint64_t state = kInitialState;
-  std::byte* slot = nullptr;
   const Known& known = known_[request.key];
-  if (pools_.slots() != nullptr) {
-    slot = pools_.slots()->base() + static_cast<std::size_t>(request.state_read) * pools_.slots()->item_bytes();
-    if (request.num_computed > 0) std::memcpy(&state, slot, sizeof(state));
-  } else {
-    for (int p = 0; p < request.num_computed; ++p)
-      state = advance(state, known.history[static_cast<std::size_t>(p)], p);
-  }
+  std::uint64_t state = read_state(request, known.history);
   StepOutput output{.key = request.key, .tokens = {}, .logits = {}, .error = std::nullopt};
   int position = request.num_computed;
   for (const std::int32_t token : request.tokens) {
-    write_kv(request, position, token);
+    if (position >= request.num_computed + request.num_replayed) write_kv(request, position, token);
     state = advance(state, token, position);
+    for (const auto& [tokens, slot] : request.snapshots) {
+      if (tokens == position + 1) write_state(slot, state);
+    }
     if (request.logits == PromptLogits::kAll) output.logits.push_back(logits_row(state, position));
     const auto scored = static_cast<std::size_t>(position - request.num_computed - request.scores.first_row);
     if (scored < request.scores.targets.size()) {
@@ -112,7 +148,7 @@ StepOutput FakeRunner::compute(const StepRequest& request) {
     ++position;
   }
   if (request.logits == PromptLogits::kLast) output.logits.push_back(logits_row(state, position - 1));
-  if (slot != nullptr) std::memcpy(slot, &state, sizeof(state));
+  write_state(request.state_write, state);
   const std::vector<std::int32_t> history(known.history.begin(), known.history.begin() + position);
   check_kv(request, history);
   if (request.sample) {
@@ -120,6 +156,29 @@ StepOutput FakeRunner::compute(const StepRequest& request) {
     output.tokens.push_back({.token = sample(state, *request.sample), .logprob = -1.0F, .rank = 1, .top = {}});
   }
   return output;
+}
+
+/// The state after the computed tokens: computed anew from the history, and compared with the slot's.
+std::uint64_t FakeRunner::read_state(const StepRequest& request, const std::vector<std::int32_t>& history) {
+  std::uint64_t state = kInitialState;
+  for (int p = 0; p < request.num_computed; ++p) state = advance(state, history.at(static_cast<std::size_t>(p)), p);
+  if (pools_.slots() == nullptr || request.num_computed == 0) return state;
+  std::uint64_t held = 0;
+  const ItemPool& slots = *pools_.slots();
+  std::memcpy(&held, slots.base() + static_cast<std::size_t>(request.state_read) * slots.item_bytes(), sizeof(held));
+  if (held != state) violation(request, "its state is another one");
+  return held;
+}
+
+void FakeRunner::write_state(std::int32_t slot, std::uint64_t state) {
+  if (pools_.slots() == nullptr) return;
+  const ItemPool& slots = *pools_.slots();
+  std::memcpy(slots.base() + static_cast<std::size_t>(slot) * slots.item_bytes(), &state, sizeof(state));
+}
+
+int FakeRunner::first_visible(std::size_t group, int position) const {
+  const int window = pools_.layout().kv_groups[group].sliding_window;
+  return window == 0 ? 0 : std::max(0, position - window + 1);
 }
 
 std::uint64_t* FakeRunner::kv_slot(const StepRequest& request, std::size_t group, int position) {
@@ -137,7 +196,7 @@ void FakeRunner::write_kv(const StepRequest& request, int position, std::int32_t
 
 void FakeRunner::check_kv(const StepRequest& request, const std::vector<std::int32_t>& history) {
   for (std::size_t group = 0; group < request.pages.size(); ++group) {
-    for (int p = 0; p < static_cast<int>(history.size()); ++p) {
+    for (int p = first_visible(group, request.num_computed); p < static_cast<int>(history.size()); ++p) {
       if (*kv_slot(request, group, p) != kv_entry(history[static_cast<std::size_t>(p)], p)) {
         return violation(request, "its pages hold something else at position " + std::to_string(p));
       }

@@ -30,17 +30,25 @@ class FakeRunner final : public StepRunner {
   std::function<void(const StepPlan&)> before;               ///< may block or throw
   std::function<void(const StepPlan&, StepResult&)> tamper;  ///< may spoil the result
 
+  /// The prompt of a request, of which a prefix hit shows the runner only the end.
+  void learn(std::uint64_t key, const std::vector<std::int32_t>& prompt) { known_[key].history = prompt; }
+
   StepHandle submit(StepPlan plan) override;
   StepResult wait(StepHandle handle) override;
 
  private:
   void check_plan(const StepPlan& plan);
   void check_memory(const StepRequest& request);
+  void check_pages(const StepRequest& request, std::size_t group);
+  void claim(const StepRequest& request, std::size_t kind, const ItemPool& pool, std::int32_t item);
   void check_history(const StepRequest& request);
   void check_sample(const StepRequest& request, const std::vector<std::int32_t>& history);
   StepOutput compute(const StepRequest& request);
   void write_kv(const StepRequest& request, int position, std::int32_t token);
   void check_kv(const StepRequest& request, const std::vector<std::int32_t>& history);
+  [[nodiscard]] std::uint64_t read_state(const StepRequest& request, const std::vector<std::int32_t>& history);
+  void write_state(std::int32_t slot, std::uint64_t state);
+  [[nodiscard]] int first_visible(std::size_t group, int position) const;
   std::uint64_t* kv_slot(const StepRequest& request, std::size_t group, int position);
   void violation(const StepRequest& request, const std::string& what);
 
@@ -55,7 +63,9 @@ class FakeRunner final : public StepRunner {
   int max_tokens_;
   int max_seqs_;
   std::unordered_map<std::uint64_t, Known> known_;
-  std::set<std::pair<std::size_t, std::int32_t>> owned_;  ///< (group, page) and (groups, slot) of the step at hand
+  /// (group, page) and (groups, slot) that the step at hand reads or writes.
+  std::set<std::pair<std::size_t, std::int32_t>> read_;
+  std::set<std::pair<std::size_t, std::int32_t>> written_;
   std::map<StepHandle, StepPlan> in_flight_;
   StepHandle next_ = 1;
 };

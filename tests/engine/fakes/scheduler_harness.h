@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/cache/cache_pools.h"
+#include "engine/cache/prefix_index.h"
 #include "engine/scheduler/scheduler.h"
 #include "tests/engine/fakes/fake_platform.h"
 #include "tests/engine/fakes/fake_runner.h"
@@ -61,13 +62,16 @@ inline Error error_of(const std::string& message) {
 class Harness {
  public:
   explicit Harness(const SchedulerConfig& config, const CacheLayout& layout = small_layout(),
-                   std::size_t budget = std::size_t{1} << 20U)
+                   std::size_t budget = std::size_t{1} << 20U, bool prefix_caching = false)
       : pools(platform, layout, budget),
         scheduler(config, pools),
-        runner(pools, log, config.max_num_batched_tokens, config.max_num_seqs) {}
+        runner(pools, log, config.max_num_batched_tokens, config.max_num_seqs) {
+    if (prefix_caching) pools.enable_prefix_index();
+  }
 
   std::uint64_t add(const EngineRequest& request) {
     scheduler.add(++last_key, request, now);
+    runner.learn(last_key, request.prompt);
     return last_key;
   }
 
@@ -101,10 +105,13 @@ class Harness {
     for (RequestEvent& event : scheduler.take_events()) outcomes[event.key].take(std::move(event.event));
   }
 
-  /// Not one byte is held any more.
+  /// Not one byte is held any more, but by the index, which can let go of all.
   [[nodiscard]] bool empty() {
+    const EngineStats before = scheduler.stats();
+    if (!scheduler.idle() || before.cache_bytes_used != before.cache_bytes_cached) return false;
+    if (pools.prefix_index() != nullptr) pools.prefix_index()->clear();
     const EngineStats stats = scheduler.stats();
-    return scheduler.idle() && stats.cache_bytes_used == 0 && stats.kv_pages_used == 0 && stats.state_slots_used == 0;
+    return stats.cache_bytes_used == 0 && stats.kv_pages_used == 0 && stats.state_slots_used == 0;
   }
 
   FakePlatform platform;

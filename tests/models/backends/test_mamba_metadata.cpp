@@ -130,11 +130,12 @@ TEST_CASE("snapshots name the chunk that ends at their token") {
   BatchLayout batch = layout_of({{4, 1}}, {{0, 20}, {6, 12}});
   batch.snapshots = {{.request = 1, .position = 16, .slot = 40},
                      {.request = 2, .position = 8, .slot = 41},
-                     {.request = 2, .position = 16, .slot = 42}};
+                     {.request = 2, .position = 16, .slot = 42},
+                     {.request = 2, .position = 17, .slot = 43}};
   const auto metadata = build(batch, 8);
   CHECK(metadata->cu_chunk_seqlen_p == Ints{0, 8, 16, 20, 22, 30, 32});
-  CHECK(metadata->snapshot_chunk == Ints{1, 3, 4});
-  CHECK(metadata->snapshot_slot == Ints{40, 41, 42});
+  CHECK(metadata->snapshot_chunk == Ints{1, 3, 4, -1});
+  CHECK(metadata->snapshot_slot == Ints{40, 41, 42, 43});
 }
 
 TEST_CASE("block indices exist only when a block size is given") {

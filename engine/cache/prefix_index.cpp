@@ -1,0 +1,240 @@
+#define XXH_INLINE_ALL
+#include "engine/cache/prefix_index.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/cache/cache_pools.h"
+#include "kernels/result.h"
+
+namespace krait {
+namespace {
+
+std::uint64_t hash_block(std::uint64_t before, std::span<const std::int32_t> tokens) {
+  return XXH3_64bits_withSeed(tokens.data(), tokens.size_bytes(), before);
+}
+
+}  // namespace
+
+std::size_t PrefixIndex::NodeHash::operator()(const std::unique_ptr<PrefixNode>& node) const { return node->hash; }
+std::size_t PrefixIndex::NodeHash::operator()(const BlockKey& key) const {
+  return hash_block(key.parent->hash, key.tokens);
+}
+bool PrefixIndex::NodeEqual::operator()(const std::unique_ptr<PrefixNode>& a,
+                                        const std::unique_ptr<PrefixNode>& b) const {
+  return a->parent == b->parent && a->tokens == b->tokens;
+}
+bool PrefixIndex::NodeEqual::operator()(const BlockKey& key, const std::unique_ptr<PrefixNode>& node) const {
+  return node->parent == key.parent && std::ranges::equal(node->tokens, key.tokens);
+}
+
+PrefixIndex::PrefixIndex(CachePools& pools, std::size_t max_nodes) : pools_(pools), max_nodes_(max_nodes) {}
+
+PrefixIndex::~PrefixIndex() {
+  for (const auto& node : nodes_) {
+    for (std::size_t group = 0; group < node->pages.size(); ++group) {
+      if (node->pages[group] != 0) pools_.pages(group).unlist(node->pages[group]);
+    }
+    if (node->snapshot != 0) pools_.slots()->unlist(node->snapshot);
+  }
+}
+
+PrefixNode* PrefixIndex::find(const PrefixNode* parent, std::span<const std::int32_t> block) const {
+  const auto found = nodes_.find(BlockKey{parent, block});
+  return found == nodes_.end() ? nullptr : found->get();
+}
+
+PrefixNode& PrefixIndex::root(const std::string& salt) {
+  std::unique_ptr<PrefixNode>& root = roots_[salt];
+  if (root == nullptr) {
+    root = std::make_unique<PrefixNode>();
+    root->hash = XXH3_64bits(salt.data(), salt.size());
+    root->salt = salt;
+  }
+  return *root;
+}
+
+void PrefixIndex::forget_if_unused(const PrefixNode& node) {
+  if (node.parent == nullptr && node.cursors == 0 && node.children == 0) roots_.erase(roots_.find(node.salt));
+}
+
+PrefixIndex::Path PrefixIndex::walk(const PrefixNode& root, std::span<const std::int32_t> tokens) const {
+  const auto block_size = static_cast<std::size_t>(pools_.layout().block_size);
+  Path path;
+  const PrefixNode* at = &root;
+  for (std::size_t begin = 0; begin + block_size <= tokens.size(); begin += block_size) {
+    PrefixNode* next = find(at, tokens.subspan(begin, block_size));
+    if (next == nullptr) break;
+    path.push_back(next);
+    at = next;
+  }
+  return path;
+}
+
+std::size_t PrefixIndex::full_depth(const Path& path) const {
+  const auto& groups = pools_.layout().kv_groups;
+  for (std::size_t depth = 0; depth < path.size(); ++depth) {
+    for (std::size_t group = 0; group < groups.size(); ++group) {
+      if (groups[group].sliding_window == 0 && path[depth]->pages[group] == 0) return depth;
+    }
+  }
+  return path.size();
+}
+
+std::size_t PrefixIndex::first_needed_block(std::size_t group, int start) const {
+  const int window = pools_.layout().kv_groups[group].sliding_window;
+  if (window == 0) return 0;
+  // One token more than a window of that many tokens with the last one among them: some families count without it.
+  return static_cast<std::size_t>(std::max(0, start - window) / pools_.layout().block_size);
+}
+
+std::size_t PrefixIndex::page_depth(const Path& path, std::size_t depth, int start) const {
+  const auto& groups = pools_.layout().kv_groups;
+  for (std::size_t group = 0; group < groups.size(); ++group) {
+    if (groups[group].sliding_window == 0) continue;
+    std::size_t block = first_needed_block(group, start);
+    while (block < depth && path[block]->pages[group] != 0) ++block;
+    depth = std::min(depth, block);
+  }
+  return depth;
+}
+
+PrefixMatch PrefixIndex::match(const std::string& salt, std::span<const std::int32_t> tokens) {
+  if (tokens.empty()) KRAIT_BUG("the prefix of an empty prompt was asked for");
+  ++clock_;
+  const int block_size = pools_.layout().block_size;
+  const int last = static_cast<int>(tokens.size()) - 1;
+  const bool has_state = pools_.slots() != nullptr;
+  PrefixNode& root_node = root(salt);
+  const Path path = walk(root_node, tokens);
+  const std::size_t full = full_depth(path);
+
+  PrefixMatch match;
+  match.path_tokens = static_cast<int>(path.size()) * block_size;
+  match.pages.resize(pools_.layout().kv_groups.size());
+  match.cursor = &root_node;
+  ++root_node.cursors;
+  // From the longest candidate down; with recurrent state only places with a snapshot are candidates, and the start of
+  // the sequence, from where all is replayed.
+  for (std::size_t depth = full + 1; depth-- > 0;) {
+    const int end = static_cast<int>(depth) * block_size;
+    if (has_state && depth > 0 && (path[depth - 1]->snapshot == 0 || end > last)) continue;
+    const int start = std::min(end, last);
+    const std::size_t reach = page_depth(path, has_state ? full : depth, start);
+    if (reach < depth) continue;
+    match.computed_tokens = start;
+    take(path, reach, start, match);
+    break;
+  }
+  return match;
+}
+
+void PrefixIndex::take(const Path& path, std::size_t depth, int start, PrefixMatch& match) {
+  const int block_size = pools_.layout().block_size;
+  match.page_tokens = static_cast<int>(depth) * block_size;
+  for (std::size_t group = 0; group < match.pages.size(); ++group) {
+    const std::size_t first = first_needed_block(group, start);
+    match.pages[group].assign(depth, 0);
+    for (std::size_t block = first; block < depth; ++block) {
+      match.pages[group][block] = path[block]->pages[group];
+      pools_.pages(group).retain(path[block]->pages[group]);
+      path[block]->window_used = clock_;
+    }
+  }
+  if (pools_.slots() != nullptr && match.computed_tokens > 0) {
+    PrefixNode& node = *path[static_cast<std::size_t>(match.computed_tokens / block_size) - 1];
+    match.slot = node.snapshot;
+    pools_.slots()->retain(match.slot);
+    touch_snapshot(node);
+  }
+  for (std::size_t block = 0; block < depth; ++block) {
+    path[block]->used = clock_;
+    reorder(*path[block]);
+  }
+  if (depth > 0) move_cursor(match.cursor, path[depth - 1]);
+}
+
+PrefixNode* PrefixIndex::create(PrefixNode& parent, std::span<const std::int32_t> block) {
+  if (nodes_.size() >= max_nodes_) {
+    PrefixNode* oldest = oldest_leaf();
+    if (oldest == nullptr) return nullptr;
+    drop_leaf(*oldest);
+  }
+  auto node = std::make_unique<PrefixNode>();
+  node->parent = &parent;
+  node->depth = parent.depth + 1;
+  node->hash = hash_block(parent.hash, block);
+  node->tokens.assign(block.begin(), block.end());
+  node->pages.assign(pools_.layout().kv_groups.size(), 0);
+  PrefixNode* raw = node.get();
+  if (!nodes_.insert(std::move(node)).second) KRAIT_BUG("a block was listed twice");
+  ++parent.children;
+  reorder(parent);
+  stats_.nodes = static_cast<std::int64_t>(nodes_.size());
+  return raw;
+}
+
+void PrefixIndex::share_pages(PrefixNode& node, std::span<std::int32_t> pages) {
+  for (std::size_t group = 0; group < pages.size(); ++group) {
+    if (pages[group] == 0 || pages[group] == node.pages[group]) continue;
+    ItemPool& pool = pools_.pages(group);
+    if (node.pages[group] == 0) {
+      node.pages[group] = pages[group];
+      pool.list(pages[group]);
+    } else {
+      pool.retain(node.pages[group]);
+      pool.release(pages[group]);
+      pages[group] = node.pages[group];
+    }
+  }
+}
+
+void PrefixIndex::extend(Cursor& cursor, std::span<const std::int32_t> block, std::span<std::int32_t> pages) {
+  if (cursor == nullptr) return;
+  if (block.size() != static_cast<std::size_t>(pools_.layout().block_size)) KRAIT_BUG("a partial block was listed");
+  ++clock_;
+  PrefixNode* node = find(cursor, block);
+  if (node == nullptr) node = create(*cursor, block);
+  if (node == nullptr) return close(cursor);
+  node->used = clock_;
+  node->window_used = clock_;
+  share_pages(*node, pages);
+  move_cursor(cursor, node);
+}
+
+bool PrefixIndex::add_snapshot(Cursor cursor, int tokens, std::int32_t slot) {
+  if (cursor == nullptr || slot == 0 || tokens <= 0) return false;
+  const int block_size = pools_.layout().block_size;
+  if (tokens % block_size != 0 || tokens > cursor->depth * block_size) {
+    KRAIT_BUG("a snapshot after " + std::to_string(tokens) + " tokens, where the index has no place for it");
+  }
+  PrefixNode* node = cursor;
+  while (node->depth * block_size > tokens) node = node->parent;
+  if (node->snapshot != 0) return false;
+  ++clock_;
+  pools_.slots()->list(slot);
+  node->snapshot = slot;
+  ++stats_.snapshots;
+  touch_snapshot(*node);
+  reorder(*node);
+  return true;
+}
+
+void PrefixIndex::move_cursor(Cursor& cursor, PrefixNode* to) {
+  PrefixNode* from = std::exchange(cursor, to);
+  if (to != nullptr) {
+    ++to->cursors;
+    reorder(*to);
+  }
+  --from->cursors;
+  reorder(*from);
+  forget_if_unused(*from);
+}
+
+void PrefixIndex::close(Cursor& cursor) {
+  if (cursor != nullptr) move_cursor(cursor, nullptr);
+}
+
+}  // namespace krait

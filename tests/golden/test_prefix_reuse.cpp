@@ -1,0 +1,127 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <random>
+
+#include "demo_model.h"
+#include "golden_file.h"
+
+using namespace krait;
+using namespace krait::test;
+
+// What is reused changes no bit: a hit on pages and states of other requests, in any mode and under pressure, gives the
+// answer of a cold run alone (docs/design.md, section 6).
+
+namespace {
+
+constexpr bool kSlowBuild = KRAIT_SANITIZED != 0;
+
+std::vector<std::int32_t> random_ids(std::mt19937& generator, int count) {
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
+  for (auto& id : ids) id = std::uniform_int_distribution<std::int32_t>(3, 255)(generator);
+  return ids;
+}
+
+/// Requests that share beginnings and leave each other at any token; repetitions, and turns that continue others.
+std::vector<EngineRequest> related_requests(std::mt19937& generator, std::size_t count) {
+  std::vector<std::vector<std::int32_t>> stems;
+  for (const int length : {33, 64, 90}) stems.push_back(random_ids(generator, length));
+  std::vector<EngineRequest> requests;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::vector<std::int32_t> prompt = stems[i % stems.size()];
+    // As it is, cut short, or with a tail of its own.
+    if (i % 4 == 1) prompt.resize(prompt.size() * 2 / 3);
+    if (i % 4 >= 2) {
+      const auto tail = random_ids(generator, static_cast<int>(1 + i * 7 % 40));
+      prompt.insert(prompt.end(), tail.begin(), tail.end());
+    }
+    requests.push_back(
+        demo_request("r" + std::to_string(i), prompt, 8 + static_cast<int>(i % 5) * 7, i % 2 == 0 ? 0.0F : 1.2F, i));
+    requests.back().sampling.ignore_eos = true;
+    requests.back().sampling.stop_token_ids = {};
+    if (i % 3 == 0) requests.back().cache_points = {20, 40};
+  }
+  return requests;
+}
+
+/// The next turn of every conversation: its prompt, its answer, and something new.
+std::vector<EngineRequest> next_turns(const std::vector<EngineRequest>& requests, const std::vector<Answer>& answers,
+                                      std::mt19937& generator) {
+  std::vector<EngineRequest> turns;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    EngineRequest turn = requests[i];
+    turn.id += "-next";
+    turn.prompt.insert(turn.prompt.end(), answers[i].ids.begin(), answers[i].ids.end());
+    const auto tail = random_ids(generator, 5);
+    turn.prompt.insert(turn.prompt.end(), tail.begin(), tail.end());
+    turns.push_back(std::move(turn));
+  }
+  return turns;
+}
+
+LoadOptions fixture_options(const std::string& folder) {
+  LoadOptions options = demo_options();
+  options.model_path = std::string(KRAIT_SOURCE_DIR) + "/" + folder;
+  options.max_num_batched_tokens = 48;
+  options.snapshots.interval = 32;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("a prefix hit gives the bits of a cold run alone, in every family and mode") {
+  for (const std::string& folder : fixture_folders()) {
+    CAPTURE(folder);
+    std::mt19937 generator(11);
+    LoadOptions options = fixture_options(folder);
+    options.enable_prefix_caching = false;
+    const auto cold = ServingModel::load(options);
+    const auto first = related_requests(generator, kSlowBuild ? 6 : 12);
+    const auto first_answers = answer_alone(cold->engine(), first);
+    const auto second = next_turns(first, first_answers, generator);
+    const auto second_answers = answer_alone(cold->engine(), second);
+    CHECK(cold->engine().stats().prefix_hit_tokens == 0);
+
+    options.enable_prefix_caching = true;
+    for (const MambaCacheMode mode : {MambaCacheMode::kAuto, MambaCacheMode::kAll}) {
+      if (kSlowBuild && mode == MambaCacheMode::kAll) continue;
+      CAPTURE(static_cast<int>(mode));
+      options.snapshots.mode = mode;
+      options.snapshots.mamba_block_size = 16;
+      const auto warm = ServingModel::load(options);
+      REQUIRE(answer_together(warm->engine(), first) == first_answers);
+      REQUIRE(answer_alone(warm->engine(), second) == second_answers);
+      REQUIRE(answer_together(warm->engine(), first) == first_answers);
+      // A turn finds at least its predecessor's blocks but the last two, and a repetition all but its last tokens.
+      std::int64_t tokens = 0;
+      for (const EngineRequest& request : second) tokens += static_cast<std::int64_t>(request.prompt.size());
+      CHECK(warm->engine().stats().prefix_hit_tokens > tokens / 2);
+    }
+  }
+}
+
+TEST_CASE("reuse under memory pressure, with evictions and preemptions, gives the bits of a cold run") {
+  for (const char* folder : {"granitemoehybrid_moe", "qwen3_next", "lfm2", "recurrent_gemma", "mistral_swa", "zaya"}) {
+    const std::string path = std::string("tests/golden/models/") + folder;
+    const auto known = fixture_folders();
+    if (std::find(known.begin(), known.end(), path) == known.end()) continue;
+    CAPTURE(folder);
+    std::mt19937 generator(13);
+    LoadOptions options = fixture_options(path);
+    options.enable_prefix_caching = false;
+    const auto cold = ServingModel::load(options);
+    const auto requests = related_requests(generator, kSlowBuild ? 12 : 40);
+    const auto expected = answer_alone(cold->engine(), requests);
+    options.enable_prefix_caching = true;
+    // As much as some six of these requests need.
+    const std::size_t state = cold->summary().state_bytes_per_request;
+    const std::size_t pages = cold->summary().kv_bytes_per_token * 176;
+    options.cache_memory.bytes = 6 * (state + pages);
+    const auto warm = ServingModel::load(options);
+    REQUIRE(answer_together(warm->engine(), requests) == expected);
+    REQUIRE(answer_together(warm->engine(), requests) == expected);
+    const EngineStats stats = warm->engine().stats();
+    CHECK(stats.cache_bytes_used == stats.cache_bytes_cached);
+    CHECK(stats.prefix_hit_tokens > 0);
+    CHECK(stats.prefix_evicted_blocks + stats.prefix_evicted_snapshots > 0);
+  }
+}
