@@ -29,6 +29,16 @@ MambaConfig make_mamba_config(const OptionValues& values) {
   return config;
 }
 
+SnapshotConfig make_snapshot_config(const OptionValues& values) {
+  const std::string mode = values.text("mamba-cache-mode").value_or("auto");
+  SnapshotConfig config;
+  config.mode = mode == "all" ? MambaCacheMode::kAll : mode == "none" ? MambaCacheMode::kNone : MambaCacheMode::kAuto;
+  config.block_size = as_int(values, "block-size");
+  config.interval = as_int(values, "snapshot-interval");
+  config.mamba_block_size = as_int(values, "mamba-block-size");
+  return config;
+}
+
 }  // namespace
 
 ServerOptions make_server_options(const OptionValues& values) {
@@ -53,6 +63,8 @@ LoadOptions make_load_options(const OptionValues& values, const std::string& mod
   options.mamba = make_mamba_config(values);
   options.cache_memory = parse_cache_memory(values.text("cache-memory").value_or("")).value_or(CacheMemory{});
   options.block_size = as_int(values, "block-size");
+  options.enable_prefix_caching = values.flag("enable-prefix-caching");
+  options.snapshots = make_snapshot_config(values);
   options.max_num_seqs = as_int(values, "max-num-seqs");
   options.max_num_batched_tokens = as_int(values, "max-num-batched-tokens");
   options.max_queue = as_int(values, "max-queue");

@@ -21,10 +21,11 @@ struct EngineMetric {
 
 double as_double(std::int64_t value) { return static_cast<double>(value); }
 
-/// 0 before there is a budget, never a division by it.
+/// By requests: what only the prefix cache holds is as good as free. 0 before there is a budget.
 double cache_usage(const EngineStats& stats) {
   if (stats.cache_bytes_total == 0) return 0;
-  return static_cast<double>(stats.cache_bytes_used) / static_cast<double>(stats.cache_bytes_total);
+  const auto used = static_cast<double>(stats.cache_bytes_used - stats.cache_bytes_cached);
+  return used / static_cast<double>(stats.cache_bytes_total);
 }
 
 constexpr const char* kSuccess = "krait:request_success_total";
@@ -35,12 +36,30 @@ const std::array kEngineMetrics = {
                  [](const EngineStats& s) { return as_double(s.requests_running); }},
     EngineMetric{"krait:num_requests_waiting", "Requests in the waiting queue.", MetricType::Gauge,
                  [](const EngineStats& s) { return as_double(s.requests_waiting); }},
-    EngineMetric{"krait:kv_cache_usage_perc", "Share of the cache budget in use, 0 to 1 (KV pages and states).",
-                 MetricType::Gauge, cache_usage},
-    EngineMetric{"krait:state_slots_used", "Recurrent-state slots in use.", MetricType::Gauge,
+    EngineMetric{"krait:kv_cache_usage_perc",
+                 "Share of the cache budget that requests hold, 0 to 1 (KV pages and states).", MetricType::Gauge,
+                 cache_usage},
+    EngineMetric{"krait:state_slots_used", "Recurrent-state slots that requests hold.", MetricType::Gauge,
                  [](const EngineStats& s) { return as_double(s.state_slots_used); }},
-    EngineMetric{"krait:kv_pages_used", "KV pages in use.", MetricType::Gauge,
+    EngineMetric{"krait:kv_pages_used", "KV pages that requests hold.", MetricType::Gauge,
                  [](const EngineStats& s) { return as_double(s.kv_pages_used); }},
+    EngineMetric{"krait:prefix_cache_queries_total", "Tokens of prompts that were looked for in the prefix cache.",
+                 MetricType::Counter, [](const EngineStats& s) { return as_double(s.prefix_queried_tokens); }},
+    EngineMetric{"krait:prefix_cache_hits_total", "Tokens of prompts that the prefix cache saved.", MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.prefix_hit_tokens); }},
+    EngineMetric{"krait:prefix_cache_lost_total",
+                 "Tokens whose KV pages were cached, but computed again for want of a state near them.",
+                 MetricType::Counter, [](const EngineStats& s) { return as_double(s.prefix_lost_tokens); }},
+    EngineMetric{"krait:prefix_cache_snapshots", "Recurrent states held by the prefix cache.", MetricType::Gauge,
+                 [](const EngineStats& s) { return as_double(s.prefix_snapshots); }},
+    EngineMetric{"krait:prefix_cache_blocks", "Blocks of tokens whose KV pages the prefix cache knows.",
+                 MetricType::Gauge, [](const EngineStats& s) { return as_double(s.prefix_blocks); }},
+    EngineMetric{"krait:prefix_cache_evicted_snapshots_total", "Recurrent states that the prefix cache let go of.",
+                 MetricType::Counter, [](const EngineStats& s) { return as_double(s.prefix_evicted_snapshots); }},
+    EngineMetric{"krait:prefix_cache_evicted_blocks_total", "Blocks of tokens that the prefix cache let go of.",
+                 MetricType::Counter, [](const EngineStats& s) { return as_double(s.prefix_evicted_blocks); }},
+    EngineMetric{"krait:prefix_cache_bytes", "Cache bytes that only the prefix cache holds, and can let go of.",
+                 MetricType::Gauge, [](const EngineStats& s) { return static_cast<double>(s.cache_bytes_cached); }},
     EngineMetric{"krait:num_preemptions_total", "Requests that lost their memory and are computed again.",
                  MetricType::Counter, [](const EngineStats& s) { return as_double(s.preemptions_total); }},
     EngineMetric{"krait:prompt_tokens_total", "Tokens of prompts, once a request.", MetricType::Counter,

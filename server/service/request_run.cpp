@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/service/answer_assembler.h"
+#include "server/service/cache_points.h"
 #include "server/service/prompt_encoding.h"
 #include "server/service/utf8.h"
 
@@ -51,6 +52,7 @@ Status RequestRun::encode_chat() {
   plan_ = std::move(*plan);
   Result<std::vector<std::int32_t>> ids = encode_text(*text, model_, false, "messages");
   if (!ids.ok()) return std::move(ids).error();
+  cache_points_ = chat_cache_points(*request_.chat, model_, *text, *ids);
   prompts_.push_back(std::move(*ids));
   return ok_status();
 }
@@ -192,6 +194,9 @@ Status RequestRun::submit_choice(std::size_t prompt_index, int max_tokens, std::
   engine_request.prompt = prompt;
   engine_request.sampling = make_sampling_params(request_, max_tokens, seed, model_.eos_token_ids);
   engine_request.constraint = constraint_;
+  engine_request.priority = static_cast<int>(request_.priority);
+  engine_request.cache_salt = request_.cache_salt;
+  engine_request.cache_points = cache_points_;
   if (scores_prompt()) engine_request.prompt_logprobs = static_cast<int>(*request_.sampling.logprobs);
 
   // Under the lock, so that a cancellation either sees this choice or keeps it from being submitted.

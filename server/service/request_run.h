@@ -83,6 +83,7 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
   std::shared_ptr<EventQueue> events_ = std::make_shared<EventQueue>();
 
   // Set while the request is prepared, by one worker after the other.
+  std::vector<std::int32_t> cache_points_;  ///< of the one prompt of a chat
   std::vector<std::vector<std::int32_t>> prompts_;
   OutputPlan plan_;
   std::shared_ptr<const CompiledConstraint> constraint_;

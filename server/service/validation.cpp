@@ -26,9 +26,7 @@ Error not_served(const std::string& field) {
 
 /// Fields of GenerationRequest that are understood and not served yet.
 Status check_served(const GenerationRequest& request) {
-  if (request.priority != 0) return not_served("priority");
   if (request.deadline.has_value()) return not_served("deadline");
-  if (!request.cache_salt.empty()) return not_served("cache_salt");
   if (!request.session.empty()) return not_served("session_id");
   if (!request.adapter.empty()) return not_served("adapter");
   if (request.echo && request.chat.has_value()) return not_served("echo");

@@ -106,8 +106,8 @@ def test_errors_are_statuses_that_name_the_field(rpc: Client) -> None:
     assert (bad.code(), "temperature" in bad.details()) == (grpc.StatusCode.INVALID_ARGUMENT, True)
     assert rpc.status_of().code() == grpc.StatusCode.INVALID_ARGUMENT
     assert rpc.status_of(text="a", model="gpt-none").code() == grpc.StatusCode.NOT_FOUND
-    later = rpc.status_of(text="a", priority=5)
-    assert (later.code(), "priority" in later.details()) == (grpc.StatusCode.UNIMPLEMENTED, True)
+    later = rpc.status_of(text="a", session_id="x")
+    assert (later.code(), "session_id" in later.details()) == (grpc.StatusCode.UNIMPLEMENTED, True)
 
 
 def test_a_constraint_holds(rpc: Client) -> None:

@@ -89,9 +89,7 @@ TEST_CASE("A value outside its range names the field, the value and the range") 
 TEST_CASE("A field that is not served yet is refused by name") {
   using Request = GenerationRequest;
   const std::pair<std::string, std::function<void(Request&)>> cases[] = {
-      {"priority", [](Request& r) { r.priority = 1; }},
       {"deadline", [](Request& r) { r.deadline = std::chrono::milliseconds(1); }},
-      {"cache_salt", [](Request& r) { r.cache_salt = "x"; }},
       {"session_id", [](Request& r) { r.session = "x"; }},
       {"adapter", [](Request& r) { r.adapter = "x"; }},
       {"echo",
