@@ -21,6 +21,8 @@ const std::vector<OptionSpec>& table() {
       {"served-model-name", kText, "", "NAME", "The name that requests use; by default the model as it was given.",
        kServeOnly},
       {"api-key", kText, "", "KEY", "Requests must carry this key as a bearer token; empty asks for none.", kServeOnly},
+      {"api-key-rate", kInteger, "0", "N",
+       "Requests that the key may send in a minute; one more is answered 429. 0: any number.", kServeOnly, 0, 1e6},
       {"chat-template", kText, "", "FILE",
        "A Jinja file to use instead of the checkpoint's chat template, or the name of one of its templates.",
        kAnyModel},

@@ -44,18 +44,27 @@ void log_summary(const ModelSummary& summary, const ServedModel& served) {
   }
 }
 
+/// Null without a limit.
+std::shared_ptr<TokenBucket> make_rate_limit(const ServerOptions& options) {
+  return options.api_key_rate == 0 ? nullptr : std::make_shared<TokenBucket>(options.api_key_rate);
+}
+
 /// The front ends, open before there is a model.
 struct FrontEnds {
   FrontEnds(const ServerOptions& options, Service& service, Metrics& metrics)
-      : http(HttpOptions{.host = options.host,
+      : rate_limit(make_rate_limit(options)),
+        http(HttpOptions{.host = options.host,
                          .port = options.port,
                          .api_key = options.api_key,
+                         .rate_limit = rate_limit,
                          .max_body_size = options.max_body_size},
              service, [&metrics] { return metrics.text(); }) {
     spdlog::info("HTTP listens on http://{}:{} and answers 503 until the model is loaded", options.host, http.port());
     if (options.grpc_port == 0) return;
     grpc = std::make_unique<GrpcServer>(
-        GrpcOptions{.host = options.host, .port = options.grpc_port, .api_key = options.api_key}, service);
+        GrpcOptions{
+            .host = options.host, .port = options.grpc_port, .api_key = options.api_key, .rate_limit = rate_limit},
+        service);
     spdlog::info("gRPC listens on {}:{}", options.host, grpc->port());
   }
 
@@ -63,6 +72,7 @@ struct FrontEnds {
     if (grpc != nullptr) grpc->set_serving(serving);
   }
 
+  std::shared_ptr<TokenBucket> rate_limit;  ///< one for both: they share the key
   HttpServer http;
   std::unique_ptr<GrpcServer> grpc;
 };

@@ -48,6 +48,13 @@ ServerOptions make_server_options(const OptionValues& values) {
   options.grpc_port = static_cast<std::uint16_t>(as_int(values, "grpc-port"));
   options.served_model_name = values.text("served-model-name").value_or("");
   options.api_key = values.text("api-key").value_or("");
+  options.api_key_rate = as_int(values, "api-key-rate");
+  if (options.api_key_rate > 0 && options.api_key.empty()) {
+    throw StartupError(
+        Error{.code = ErrorCode::kInvalidArgument,
+              .message = "--api-key-rate limits the requests of a key, and there is none: give --api-key",
+              .field = "api-key-rate"});
+  }
   options.drain_timeout =
       std::chrono::milliseconds(static_cast<std::int64_t>(values.number("drain-timeout").value_or(0) * 1000));
   options.max_body_size = parse_byte_size(values.text("max-body-size").value_or("")).value_or(0);

@@ -17,10 +17,12 @@ struct ServerOptions {
   std::uint16_t grpc_port = 0;    ///< 0: off
   std::string served_model_name;  ///< empty: as the model was given
   std::string api_key;            ///< empty: none asked for
+  int api_key_rate = 0;           ///< requests a minute; 0: any number
   std::chrono::milliseconds drain_timeout{0};
   std::size_t max_body_size = 0;
 };
 
+/// Throws StartupError where options contradict each other.
 ServerOptions make_server_options(const OptionValues& values);
 /// `model_path` is a folder already (see `hub.h`).
 LoadOptions make_load_options(const OptionValues& values, const std::string& model_path);

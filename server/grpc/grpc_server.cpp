@@ -17,7 +17,8 @@ namespace {
 /// Where a call begins: checks the key and hands over.
 class InferenceService : public v1::Inference::CallbackService {
  public:
-  InferenceService(std::string api_key, server::Service& service) : api_key_(std::move(api_key)), service_(service) {}
+  InferenceService(const GrpcOptions& options, server::Service& service)
+      : api_key_(options.api_key), rate_limit_(options.rate_limit), service_(service) {}
 
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(grpc::CallbackServerContext* context,
                                                            const v1::GenerateRequest* request) override {
@@ -26,6 +27,11 @@ class InferenceService : public v1::Inference::CallbackService {
                               Error{.code = ErrorCode::kUnauthenticated,
                                     .message = "a valid API key is needed: metadata authorization: Bearer KEY",
                                     .field = {}});
+    }
+    if (const int wait = rate_limit_ == nullptr ? 0 : rate_limit_->take(); wait > 0) {
+      return new GenerateCall(
+          *context,
+          Error{.code = ErrorCode::kResourceExhausted, .message = rate_limit_message(*rate_limit_, wait), .field = {}});
     }
     return new GenerateCall(*context, *request, service_);
   }
@@ -39,13 +45,14 @@ class InferenceService : public v1::Inference::CallbackService {
   }
 
   std::string api_key_;
+  std::shared_ptr<TokenBucket> rate_limit_;
   server::Service& service_;  // the base class has a Service of its own
 };
 
 }  // namespace
 
 struct GrpcServer::Impl {
-  Impl(const GrpcOptions& options, server::Service& service) : inference(options.api_key, service) {}
+  Impl(const GrpcOptions& options, server::Service& service) : inference(options, service) {}
   InferenceService inference;
   std::unique_ptr<grpc::Server> server;
   int port = 0;

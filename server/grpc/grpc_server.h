@@ -5,13 +5,15 @@
 #include <string>
 
 #include "server/service/service.h"
+#include "server/service/token_bucket.h"
 
 namespace krait::server {
 
 struct GrpcOptions {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 0;  ///< 0: the system chooses one
-  std::string api_key;     ///< empty: none is asked for
+  std::uint16_t port = 0;                     ///< 0: the system chooses one
+  std::string api_key;                        ///< empty: none is asked for
+  std::shared_ptr<TokenBucket> rate_limit{};  ///< of the key; null: none
 };
 
 /// The gRPC front end (`proto/krait/v1/inference.proto`), with the standard health and reflection services. Health is

@@ -7,6 +7,9 @@
 namespace krait::server {
 namespace {
 
+/// A model is loaded, or a server replaced, in seconds.
+constexpr int kUnavailableSeconds = 5;
+
 HttpReply json_reply(const Json& body) { return HttpReply{.body = dump_json(body), .headers = {}}; }
 
 HttpReply model_reply(const std::string& name, Service& service) {
@@ -29,10 +32,15 @@ HttpReply health_reply(Service& service) {
 
 }  // namespace
 
-HttpReply error_reply(const Error& error) {
+HttpReply error_reply(const Error& error, int queue_seconds) {
   HttpReply reply{.status = error_mapping(error.code).http_status, .body = error_body(error), .headers = {}};
   if (error.code == ErrorCode::kUnauthenticated) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
-  if (error.code == ErrorCode::kResourceExhausted) reply.headers.emplace_back("Retry-After", "1");
+  if (error.code == ErrorCode::kResourceExhausted) {
+    reply.headers.emplace_back("Retry-After", std::to_string(queue_seconds));
+  }
+  if (error.code == ErrorCode::kUnavailable) {
+    reply.headers.emplace_back("Retry-After", std::to_string(kUnavailableSeconds));
+  }
   return reply;
 }
 

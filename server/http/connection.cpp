@@ -52,6 +52,16 @@ HttpReply unauthorized_reply() {
                            .field = {}});
 }
 
+/// Has a code of its own beside that of a full queue, as OpenAI has.
+HttpReply rate_limited_reply(const TokenBucket& limit, int wait_seconds) {
+  HttpReply reply{
+      .status = 429,
+      .body = error_body(rate_limit_message(limit, wait_seconds), "rate_limit_error", "rate_limit_exceeded"),
+      .headers = {}};
+  reply.headers.emplace_back("Retry-After", std::to_string(wait_seconds));
+  return reply;
+}
+
 /// What to answer to bytes that are no request.
 HttpReply unreadable_reply(beast::error_code error, std::size_t max_body_size) {
   Error reason{
@@ -99,6 +109,10 @@ class Connection {
     std::string log;
     if (!is_allowed(parser) || !match.found) {
       co_await refuse(parser, match, writer);
+    } else if (const int wait = wait_for_rate(parser, match); wait > 0) {
+      if (!parser.is_done()) writer.close_after();
+      HttpReply reply = rate_limited_reply(*context_.options.rate_limit, wait);
+      co_await writer.send(std::move(reply));
     } else {
       if (parser.get()[http::field::expect] == "100-continue") co_await writer.send_continue();
       stream_.expires_after(context_.options.body_timeout);
@@ -116,6 +130,12 @@ class Connection {
     const std::string& key = context_.options.api_key;
     if (key.empty() || is_public(std::string(parser.get().target()))) return true;
     return is_valid_bearer(std::string(parser.get()[http::field::authorization]), key);
+  }
+
+  /// Seconds until the key may send this request; 0: now. Probes and scrapes are free.
+  int wait_for_rate(const Parser& parser, const RouteMatch& match) const {
+    if (context_.options.rate_limit == nullptr || is_public(std::string(parser.get().target()))) return 0;
+    return match.route.endpoint == Endpoint::kMetrics ? 0 : context_.options.rate_limit->take();
   }
 
   /// No key, no such path, or no such method. The body is not read: unless there is none, the connection ends.

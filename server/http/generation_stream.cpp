@@ -68,6 +68,7 @@ std::string usage_words(const Usage& usage) {
 
 /// Everything that one answer needs while it is written.
 struct Answer {
+  const Service& service;
   Generation& generation;
   EventReader& events;
   ResponseWriter& writer;
@@ -86,7 +87,7 @@ asio::awaitable<void> answer_whole(Answer& answer) {
     if (const auto* finished = std::get_if<ChoiceFinished>(&event)) builder.add(*finished);
     if (const auto* error = std::get_if<Error>(&event)) {
       answer.log += " error=\"" + error->message + "\"";
-      HttpReply reply = error_reply(*error);
+      HttpReply reply = error_reply(*error, answer.service.queue_times().retry_after_seconds());
       co_await answer.writer.send(std::move(reply));
       co_return;
     }
@@ -129,7 +130,7 @@ asio::awaitable<void> answer_events(Answer& answer) {
   GenerationEvent first = co_await answer.events.next();
   if (const auto* error = std::get_if<Error>(&first)) {
     answer.log += " error=\"" + error->message + "\"";
-    HttpReply reply = error_reply(*error);
+    HttpReply reply = error_reply(*error, answer.service.queue_times().retry_after_seconds());
     co_await answer.writer.send(std::move(reply));
     co_return;
   }
@@ -161,7 +162,8 @@ asio::awaitable<void> answer_generation(Endpoint endpoint, const std::string& bo
 
   const std::unique_ptr<Generation> generation = context.service.generate(request->generation);
   EventReader events(co_await asio::this_coro::executor, *generation);
-  Answer answer{.generation = *generation,
+  Answer answer{.service = context.service,
+                .generation = *generation,
                 .events = events,
                 .writer = writer,
                 .head = make_head(*request, *generation),

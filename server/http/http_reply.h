@@ -16,7 +16,8 @@ struct HttpReply {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-/// The OpenAI error object with the status of the error's code.
-HttpReply error_reply(const Error& error);
+/// The OpenAI error object with the status of the error's code. Where it makes sense to come again (a full queue, a
+/// server that loads or drains) a header says after how many seconds; `queue_seconds` is that of the full queue.
+HttpReply error_reply(const Error& error, int queue_seconds = 1);
 
 }  // namespace krait::server

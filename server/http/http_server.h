@@ -8,13 +8,15 @@
 #include <string>
 
 #include "server/service/service.h"
+#include "server/service/token_bucket.h"
 
 namespace krait::server {
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 0;  ///< 0: the system chooses one
-  std::string api_key;     ///< empty: none is asked for
+  std::uint16_t port = 0;                     ///< 0: the system chooses one
+  std::string api_key;                        ///< empty: none is asked for
+  std::shared_ptr<TokenBucket> rate_limit{};  ///< of the key; null: none
   std::size_t max_body_size = std::size_t{32} << 20;
   int threads = 2;
   std::chrono::seconds idle_timeout{75};  ///< until a whole request head is there, on a new or kept connection

@@ -101,6 +101,7 @@ void read_stream(FieldReader& reader, OpenAiRequest& request) {
 void read_service_fields(FieldReader& reader, GenerationRequest& request) {
   request.model = reader.text("model").value_or("");
   request.priority = reader.integer("priority").value_or(0);
+  request.timeout = reader.number("timeout");
   request.cache_salt = reader.text("cache_salt").value_or("");
   request.session = reader.text("session_id").value_or("");
   request.echo = reader.flag("echo", false);

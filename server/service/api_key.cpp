@@ -13,4 +13,9 @@ bool is_valid_bearer(std::string_view authorization, std::string_view api_key) {
   return difference == 0;
 }
 
+std::string rate_limit_message(const TokenBucket& limit, int wait_seconds) {
+  return "this API key may send " + std::to_string(limit.per_minute()) + " requests a minute; try again in " +
+         std::to_string(wait_seconds) + (wait_seconds == 1 ? " second" : " seconds");
+}
+
 }  // namespace krait::server

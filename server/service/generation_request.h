@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -67,10 +66,11 @@ struct GenerationRequest {
   bool parallel_tool_calls = true;
   bool include_reasoning = true;  ///< false: reasoning is generated, and not shown
 
-  // Not served yet.
-  std::int64_t priority = 0;
-  std::optional<std::chrono::milliseconds> deadline;
+  std::int64_t priority = 0;      ///< the lower number goes first
+  std::optional<double> timeout;  ///< seconds after its arrival at which a request that has not ended fails
   std::string cache_salt;
+
+  // Not served yet.
   std::string session;
   std::string adapter;
 };

@@ -29,6 +29,7 @@ constexpr std::array kRanges = {
     ParameterRange{"top_logprobs", true, 0, 20},
     ParameterRange{"logit_bias", false, -100, 100},
     ParameterRange{"priority", true, -kMaxCount, kMaxCount},
+    ParameterRange{"timeout", false, 0, 1e6, true},
 };
 
 }  // namespace

@@ -25,13 +25,16 @@ bool has_anything(const Delta& delta) {
 
 }  // namespace
 
-RequestRun::RequestRun(GenerationRequest request, ServedModel model, std::shared_ptr<JobQueue> workers,
-                       ServiceObserver* observer)
-    : request_(std::move(request)), model_(std::move(model)), workers_(std::move(workers)), observer_(observer) {}
+RequestRun::RequestRun(GenerationRequest request, ServedModel model, RunContext context)
+    : request_(std::move(request)), model_(std::move(model)), context_(std::move(context)) {
+  if (!request_.timeout.has_value()) return;
+  const std::chrono::duration<double> timeout(*request_.timeout);
+  deadline_ = arrival_ + std::chrono::ceil<std::chrono::milliseconds>(timeout);
+}
 
 void RequestRun::start() {
   // A weak pointer: when the reader leaves while the job waits, there is nothing left to do.
-  workers_->post([weak = weak_from_this()] {
+  context_.workers->post([weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->prepare();
   });
 }
@@ -85,7 +88,7 @@ void RequestRun::compile_constraint() {
                       .field = plan_.constraint_field});
   }
   model_.compiler->compile(*plan_.constraint,
-                           [weak = weak_from_this(), workers = workers_](GrammarCompiler::Compiled compiled) {
+                           [weak = weak_from_this(), workers = context_.workers](GrammarCompiler::Compiled compiled) {
                              workers->post([weak, compiled = std::move(compiled)]() mutable {
                                if (const auto self = weak.lock()) self->begin(std::move(compiled));
                              });
@@ -102,6 +105,11 @@ void RequestRun::begin(GrammarCompiler::Compiled constraint) {
     return fail(std::move(error));
   }
   constraint_ = std::move(*constraint);
+  if (deadline_.has_value() && *deadline_ <= std::chrono::steady_clock::now()) {
+    return fail(Error{.code = ErrorCode::kDeadlineExceeded,
+                      .message = "the request's timeout passed before it could begin",
+                      .field = {}});
+  }
   if (Status status = submit_all(); !status.ok()) return fail(std::move(status).error());
   events_->push(Started{.prompt_tokens = prompt_tokens_});
   for (const auto& choice : choices_) {
@@ -195,6 +203,7 @@ Status RequestRun::submit_choice(std::size_t prompt_index, int max_tokens, std::
   engine_request.sampling = make_sampling_params(request_, max_tokens, seed, model_.eos_token_ids);
   engine_request.constraint = constraint_;
   engine_request.priority = static_cast<int>(request_.priority);
+  engine_request.deadline = deadline_;
   engine_request.cache_salt = request_.cache_salt;
   engine_request.cache_points = cache_points_;
   if (scores_prompt()) engine_request.prompt_logprobs = static_cast<int>(*request_.sampling.logprobs);
@@ -216,7 +225,7 @@ void RequestRun::listen(Choice& choice) {
   choice.stream->set_listener([weak = weak_from_this(), &choice] {
     const auto self = weak.lock();
     if (self == nullptr || choice.wakeups.fetch_add(1) != 0) return;
-    self->workers_->post([self, &choice] { self->work_off(choice); });
+    self->context_.workers->post([self, &choice] { self->work_off(choice); });
   });
 }
 
@@ -283,23 +292,24 @@ void RequestRun::finish_choice(Choice& choice, ChoiceFinished finished) {
 /// Latencies as the service sees them: with the way from the engine, without the network.
 void RequestRun::observe_tokens(Choice& choice, int tokens) {
   const auto now = std::chrono::steady_clock::now();
-  if (observer_ != nullptr) {
+  if (choice.assembler.tokens() == 0) context_.queue_times->record(choice.stats.first_scheduled - choice.stats.arrival);
+  if (context_.observer != nullptr) {
     if (choice.assembler.tokens() == 0)
-      observer_->on_first_token(model_.name, now - arrival_);
+      context_.observer->on_first_token(model_.name, now - arrival_);
     else
-      observer_->on_next_tokens(model_.name, now - choice.last_event, tokens);
+      context_.observer->on_next_tokens(model_.name, now - choice.last_event, tokens);
   }
   choice.last_event = now;
 }
 
 void RequestRun::observe_finish(const Choice& choice, FinishReason reason) {
-  if (observer_ == nullptr) return;
-  observer_->on_choice_finished({.model = model_.name,
-                                 .reason = reason,
-                                 .stats = choice.stats,
-                                 .generated_tokens = choice.assembler.tokens(),
-                                 .arrival = arrival_,
-                                 .finished = std::chrono::steady_clock::now()});
+  if (context_.observer == nullptr) return;
+  context_.observer->on_choice_finished({.model = model_.name,
+                                         .reason = reason,
+                                         .stats = choice.stats,
+                                         .generated_tokens = choice.assembler.tokens(),
+                                         .arrival = arrival_,
+                                         .finished = std::chrono::steady_clock::now()});
 }
 
 void RequestRun::fail(Error error) {

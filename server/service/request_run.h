@@ -13,19 +13,26 @@
 #include "server/service/generation_request.h"
 #include "server/service/message_assembler.h"
 #include "server/service/output_plan.h"
+#include "server/service/queue_times.h"
 #include "server/service/served_model.h"
 #include "server/service/service_observer.h"
 #include "server/service/worker_pool.h"
 
 namespace krait::server {
 
+/// What all requests share; lives as long as the workers do.
+struct RunContext {
+  std::shared_ptr<JobQueue> workers;
+  ServiceObserver* observer = nullptr;  ///< may be null
+  QueueTimes* queue_times = nullptr;
+};
+
 /// One request from admission to its last event: encodes its prompts, submits one engine request a choice, and turns
 /// their token events into generation events. Lives as long as its reader's Generation and its queued jobs; the
 /// engine's streams hold it weakly, so that a reader who leaves ends it.
 class RequestRun : public std::enable_shared_from_this<RequestRun> {
  public:
-  RequestRun(GenerationRequest request, ServedModel model, std::shared_ptr<JobQueue> workers,
-             ServiceObserver* observer);
+  RequestRun(GenerationRequest request, ServedModel model, RunContext context);
 
   [[nodiscard]] const std::shared_ptr<EventQueue>& events() const { return events_; }
   /// Queues the encoding. Call it once, after make_shared.
@@ -77,9 +84,9 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
 
   const GenerationRequest request_;
   const ServedModel model_;
-  std::shared_ptr<JobQueue> workers_;
-  ServiceObserver* observer_;
+  const RunContext context_;
   const std::chrono::steady_clock::time_point arrival_ = std::chrono::steady_clock::now();
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
   std::shared_ptr<EventQueue> events_ = std::make_shared<EventQueue>();
 
   // Set while the request is prepared, by one worker after the other.

@@ -68,7 +68,9 @@ std::unique_ptr<Generation> Service::generate(GenerationRequest request) {
 
   std::string id = request.id;
   std::string name = model->name;
-  auto run = std::make_shared<RequestRun>(std::move(request), std::move(*model), workers_.queue(), observer_);
+  auto run = std::make_shared<RequestRun>(
+      std::move(request), std::move(*model),
+      RunContext{.workers = workers_.queue(), .observer = observer_, .queue_times = &queue_times_});
   run->start();
   auto events = run->events();
   // The reader's hold is the run's only owner beside its jobs.

@@ -8,6 +8,7 @@
 
 #include "server/service/generation.h"
 #include "server/service/generation_request.h"
+#include "server/service/queue_times.h"
 #include "server/service/served_model.h"
 #include "server/service/service_observer.h"
 #include "server/service/tokenization.h"
@@ -34,6 +35,9 @@ class Service {
   void tokenize(TokenizeRequest request, std::function<void(Result<Tokenized>)> done);
   void detokenize(DetokenizeRequest request, std::function<void(Result<std::string>)> done);
 
+  /// How long requests wait at present.
+  [[nodiscard]] const QueueTimes& queue_times() const { return queue_times_; }
+
   /// From now on every request is refused with kUnavailable; what runs goes on (the engines drain themselves).
   void start_draining();
   /// True when a request would be served.
@@ -50,6 +54,7 @@ class Service {
   std::vector<ServedModel> models_;
   bool draining_ = false;
   ServiceObserver* observer_;
+  QueueTimes queue_times_;
   WorkerPool workers_;  // last: its threads end before anything that their jobs use
 };
 

@@ -26,7 +26,6 @@ Error not_served(const std::string& field) {
 
 /// Fields of GenerationRequest that are understood and not served yet.
 Status check_served(const GenerationRequest& request) {
-  if (request.deadline.has_value()) return not_served("deadline");
   if (!request.session.empty()) return not_served("session_id");
   if (!request.adapter.empty()) return not_served("adapter");
   if (request.echo && request.chat.has_value()) return not_served("echo");
@@ -67,6 +66,7 @@ Status check_ranges(const GenerationRequest& request) {
       check("min_tokens", sampling.min_tokens),
       check("logprobs", sampling.logprobs),
       check("n", std::optional(request.n)),
+      check("timeout", request.timeout),
   };
   for (const Status& status : checks) {
     if (!status.ok()) return status;

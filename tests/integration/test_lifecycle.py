@@ -1,11 +1,12 @@
 """Full queues, shutting down, and what a client sees meanwhile."""
 
+import json
 import signal
 import threading
 
 import httpx
 import openai
-from asking import check_error, start_long_stream
+from asking import LONG, check_error, start_long_stream
 from conftest import StartServer
 from server_process import DEMO, HANG_GUARD, MODEL_NAME, Server, run_krait, wait_until
 
@@ -20,9 +21,37 @@ def test_a_full_queue_answers_429(start_server: StartServer) -> None:
     wait_until(lambda: server.waiting() == 1, "the second request waited")
     message = check_error(server.http.post("/v1/completions", json=BODY), 429)
     assert "1" in message
+    assert int(server.http.post("/v1/completions", json=BODY).headers["retry-after"]) >= 1
     first.close()
     second.join()
     assert server.http.post("/v1/completions", json=BODY).status_code == 200
+
+
+def test_a_request_that_takes_too_long_is_504_and_frees_its_place(start_server: StartServer) -> None:
+    server = start_server("--max-num-seqs", 1)
+    late = {**BODY, **LONG, "timeout": 0.2}
+    assert "deadline" in check_error(server.http.post("/v1/completions", json=late), 504)
+    # A stream has begun: it ends with an error.
+    with server.http.stream("POST", "/v1/completions", json=late | {"stream": True}) as answer:
+        lines = [line for line in answer.iter_lines() if line]
+    assert answer.status_code == 200
+    assert json.loads(lines[-2].removeprefix("data: "))["error"]["code"] == "deadline_exceeded"
+    # One that waits is told too.
+    first = start_long_stream(server.openai())
+    check_error(server.http.post("/v1/completions", json={**BODY, "timeout": 0.1}), 504)
+    first.close()
+    assert server.http.post("/v1/completions", json={**BODY, "timeout": 100}).status_code == 200
+    wait_until(lambda: server.running() == 0, "nothing ran")
+
+
+def test_a_key_that_asks_too_often_is_429(start_server: StartServer) -> None:
+    server = start_server("--api-key", "secret", "--api-key-rate", 2)
+    headers = {"Authorization": "Bearer secret"}
+    statuses = [server.http.post("/v1/completions", json=BODY, headers=headers) for _ in range(3)]
+    assert [answer.status_code for answer in statuses] == [200, 200, 429]
+    assert 1 <= int(statuses[-1].headers["retry-after"]) <= 30
+    assert statuses[-1].json()["error"]["code"] == "rate_limit_exceeded"
+    assert server.health() == 200
 
 
 def finish_text(stream: openai.Stream[object]) -> str | None:

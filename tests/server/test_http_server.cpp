@@ -145,7 +145,8 @@ TEST_CASE("While no model is there, everything but /version is 503") {
   };
   CHECK_THAT(ask(get("/health")), StartsWith("HTTP/1.1 503") && Contains("loading"));
   CHECK_THAT(ask(get("/v1/models")), StartsWith("HTTP/1.1 503"));
-  CHECK_THAT(ask(post("/v1/completions", R"({"prompt": "x"})")), StartsWith("HTTP/1.1 503"));
+  CHECK_THAT(ask(post("/v1/completions", R"({"prompt": "x"})")),
+             StartsWith("HTTP/1.1 503") && Contains("Retry-After: 5"));
   CHECK_THAT(ask(get("/version")), StartsWith("HTTP/1.1 200"));
 }
 
@@ -156,7 +157,8 @@ TEST_CASE_METHOD(HttpFixture, "A draining server finishes streams and refuses ne
   std::string response = client.read("data: ");
   service.start_draining();
   CHECK_THAT(once(get("/health")), StartsWith("HTTP/1.1 503") && Contains("shutting down"));
-  CHECK_THAT(once(post("/v1/completions", R"({"prompt": "x"})")), StartsWith("HTTP/1.1 503"));
+  CHECK_THAT(once(post("/v1/completions", R"({"prompt": "x"})")),
+             StartsWith("HTTP/1.1 503") && Contains("Retry-After: 5"));
   response += client.read("0\r\n\r\n");
   CHECK_THAT(response, Contains(R"("finish_reason":"length")") && Contains("[DONE]"));
   CHECK(server.wait_idle(std::chrono::seconds(5)));
@@ -166,6 +168,47 @@ TEST_CASE_METHOD(HttpFixture, "A full queue is 429") {
   engine.refuse_with(Error{.code = ErrorCode::kResourceExhausted, .message = "the queue is full", .field = {}});
   CHECK_THAT(once(post("/v1/completions", R"({"prompt": "x", "stream": true})")),
              StartsWith("HTTP/1.1 429") && Contains("Retry-After"));
+}
+
+TEST_CASE_METHOD(HttpFixture, "A timeout is the engine's deadline, counted from the request's arrival") {
+  const auto before = std::chrono::steady_clock::now();
+  once(post("/v1/completions", R"({"prompt": "abc", "timeout": 1000})"));
+  once(post("/v1/completions", R"({"prompt": "abc"})"));
+  const auto after = std::chrono::steady_clock::now();
+  const std::vector<EngineRequest> submitted = engine.submitted();
+  REQUIRE(submitted.size() == 2);
+  REQUIRE(submitted[0].deadline.has_value());
+  CHECK(*submitted[0].deadline >= before + std::chrono::seconds(1000));
+  CHECK(*submitted[0].deadline <= after + std::chrono::seconds(1001));
+  CHECK_FALSE(submitted[1].deadline.has_value());
+  CHECK_THAT(once(post("/v1/completions", R"({"prompt": "abc", "timeout": "5"})")),
+             StartsWith("HTTP/1.1 400") && Contains(R"("param":"timeout")"));
+  engine.fail_with(Error{.code = ErrorCode::kDeadlineExceeded, .message = "too late", .field = {}});
+  CHECK_THAT(once(post("/v1/completions", R"({"prompt": "abc", "timeout": 1})")),
+             StartsWith("HTTP/1.1 504") && Contains(R"("code":"deadline_exceeded")"));
+  HttpClient client(server.port());
+  client.send(post("/v1/completions", R"({"prompt": "abc", "timeout": 1, "stream": true})"));
+  CHECK_THAT(client.read("0\r\n\r\n"), StartsWith("HTTP/1.1 200") && Contains(R"("code":"deadline_exceeded")"));
+}
+
+TEST_CASE("A key's rate is 429 with the seconds to wait; probes and scrapes are free") {
+  std::chrono::steady_clock::time_point now{};
+  HttpFixture fixture({.api_key = "secret", .rate_limit = std::make_shared<TokenBucket>(2, [&now] { return now; })});
+  const std::string key = "Authorization: Bearer secret\r\n";
+  const auto ask = [&](const std::string& headers) {
+    return fixture.once(post("/v1/completions", R"({"prompt": "x"})", headers));
+  };
+  // Strangers use up nobody's rate.
+  for (int i = 0; i < 5; ++i) CHECK_THAT(ask("Authorization: Bearer other\r\n"), StartsWith("HTTP/1.1 401"));
+  CHECK_THAT(ask(key), StartsWith("HTTP/1.1 200"));
+  CHECK_THAT(ask(key), StartsWith("HTTP/1.1 200"));
+  CHECK_THAT(ask(key), StartsWith("HTTP/1.1 429") && Contains("Retry-After: 30") &&
+                           Contains(R"("code":"rate_limit_exceeded")") && Contains(R"("type":"rate_limit_error")"));
+  CHECK_THAT(fixture.once(get("/v1/models", key)), StartsWith("HTTP/1.1 429"));
+  CHECK_THAT(fixture.once(get("/health")), StartsWith("HTTP/1.1 200"));
+  CHECK_THAT(fixture.once(get("/metrics", key)), StartsWith("HTTP/1.1 200"));
+  now += std::chrono::seconds(30);
+  CHECK_THAT(ask(key), StartsWith("HTTP/1.1 200"));
 }
 
 TEST_CASE_METHOD(HttpFixture, "A client that disconnects frees its request, before and after the first token") {

@@ -52,6 +52,14 @@ TEST_CASE("The command line wins over the environment, that over the file, that 
   CHECK(values.integer("block-size") == 16);
 }
 
+TEST_CASE("A rate needs a key whose rate it is") {
+  OptionValues values;
+  REQUIRE(values.set(*find_option("api-key-rate"), {"60"}, "--api-key-rate").ok());
+  CHECK_THROWS_WITH(make_server_options(values), Catch::Contains("--api-key-rate") && Catch::Contains("--api-key"));
+  REQUIRE(values.set(*find_option("api-key"), {"secret"}, "--api-key").ok());
+  CHECK(make_server_options(values).api_key_rate == 60);
+}
+
 TEST_CASE("An unknown key names the file, the line, the key and the valid keys") {
   const std::string message = config_error("port: 1\nmax-seqs: 3\n");
   CHECK_THAT(message, Catch::Contains(".yaml:2") && Catch::Contains("'max-seqs'") && Catch::Contains("max-num-seqs"));

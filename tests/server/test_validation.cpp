@@ -59,6 +59,7 @@ TEST_CASE("A value outside its range names the field, the value and the range") 
       {"min_tokens must be an integer of at least 0, found -1", [](Request& r) { r.sampling.min_tokens = -1; }},
       {"logprobs must be an integer between 0 and 20, found 21", [](Request& r) { r.sampling.logprobs = 21; }},
       {"n must be an integer between 1 and 128, found 0", [](Request& r) { r.n = 0; }},
+      {"timeout must be a number greater than 0 and at most 1000000, found 0", [](Request& r) { r.timeout = 0; }},
       {"stop_token_ids holds the token id 50; valid ids are 0 to 49",
        [](Request& r) { r.sampling.stop_token_ids = {50}; }},
       {"logit_bias holds the token id -1; valid ids are 0 to 49",
@@ -89,7 +90,6 @@ TEST_CASE("A value outside its range names the field, the value and the range") 
 TEST_CASE("A field that is not served yet is refused by name") {
   using Request = GenerationRequest;
   const std::pair<std::string, std::function<void(Request&)>> cases[] = {
-      {"deadline", [](Request& r) { r.deadline = std::chrono::milliseconds(1); }},
       {"session_id", [](Request& r) { r.session = "x"; }},
       {"adapter", [](Request& r) { r.adapter = "x"; }},
       {"echo",
