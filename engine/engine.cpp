@@ -1,6 +1,8 @@
 #include "engine/engine.h"
 
 #include <exception>
+#include <future>
+#include <new>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -8,6 +10,7 @@
 #include <variant>
 
 #include "engine/cache/cache_pools.h"
+#include "engine/cache/context_transfer.h"
 #include "engine/engine_inbox.h"
 #include "engine/request/request_checks.h"
 #include "engine/runner/step_plan.h"
@@ -70,6 +73,24 @@ class ThreadedEngine final : public Engine {
     inbox_.wait_idle(std::nullopt);
   }
 
+  Result<ContextImage> export_context(const std::string& salt, std::vector<std::int32_t> tokens) override {
+    ContextExport command{.salt = salt, .tokens = std::move(tokens), .done = {}};
+    auto done = command.done.get_future();
+    if (Status status = inbox_.post(std::move(command)); !status.ok()) return std::move(status).error();
+    return done.get();
+  }
+
+  Status import_context(ContextImage image) override {
+    ContextImport command{.image = std::move(image), .done = {}};
+    auto done = command.done.get_future();
+    if (Status status = inbox_.post(std::move(command)); !status.ok()) return status;
+    return done.get();
+  }
+
+  [[nodiscard]] ContextIdentity context_identity() const override {
+    return {.model = config_.model_hash, .formats = config_.cache_formats_hash, .layout = pools_->layout()};
+  }
+
   [[nodiscard]] bool ready() const override { return !inbox_.closed().has_value(); }
   [[nodiscard]] EngineStats stats() const override { return inbox_.stats(); }
   [[nodiscard]] const EngineConfig& config() const override { return config_; }
@@ -103,6 +124,23 @@ class ThreadedEngine final : public Engine {
   }
   void execute(Cancellation& cancellation) { scheduler_.abort(cancellation.key, cancellation.reason); }
   void execute(CancelEverything& /*everything*/) { scheduler_.end_all(std::nullopt); }
+  void execute(ContextExport& command) {
+    answer(command.done, [&] { return krait::export_context(*pools_, command.salt, command.tokens); });
+  }
+  void execute(ContextImport& command) {
+    answer(command.done, [&] { return krait::import_context(*pools_, command.image); });
+  }
+
+  /// Whoever asked waits for the answer: there is one in any case.
+  template <typename Outcome, typename Work>
+  void answer(std::promise<Outcome>& done, const Work& work) {
+    if (dead_) return done.set_value(*inbox_.closed());
+    try {
+      done.set_value(work());
+    } catch (const std::bad_alloc&) {
+      done.set_value(Error{.code = ErrorCode::kResourceExhausted, .message = "no memory for a context", .field = {}});
+    }
+  }
 
   void step() {
     StepPlan plan = scheduler_.schedule(std::chrono::steady_clock::now());

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "engine/cache/context_image.h"
 #include "engine/engine_stats.h"
 #include "engine/request/engine_request.h"
 #include "engine/request/token_stream.h"
@@ -19,8 +21,10 @@ struct EngineConfig {
   int max_queue = 1024;               ///< waiting requests; one more is kResourceExhausted
   int max_model_len = 4096;           ///< prompt and answer together
   int vocab_size = 0;                 ///< token ids of prompts are checked against it; 0: not
-  int prefill_tile = 16;       ///< prefill pieces that do not end a prompt are multiples of this where they can be
-  SnapshotConfig snapshots{};  ///< where states are kept, if the pools list prefixes
+  int prefill_tile = 16;         ///< prefill pieces that do not end a prompt are multiples of this where they can be
+  SnapshotConfig snapshots{};    ///< where states are kept, if the pools list prefixes
+  std::uint64_t model_hash = 0;  ///< ContextIdentity::model
+  std::uint64_t cache_formats_hash = 0;  ///< ContextIdentity::formats
 };
 
 /// The asynchronous engine: submit, stream, abort. All of it is thread-safe; inside, one thread runs the scheduler and
@@ -40,6 +44,16 @@ class Engine {
 
   /// Refuses new requests, waits until the running ones end or `deadline` has passed, then aborts what is left.
   virtual void drain(std::chrono::milliseconds deadline) = 0;
+
+  /// Copies what the caches hold of the longest usable prefix of `tokens` under `salt` (see
+  /// engine/cache/context_transfer.h, also for the errors; kUnavailable from an engine that has ended). Waits for the
+  /// step at hand; never call it on the engine's thread.
+  virtual Result<ContextImage> export_context(const std::string& salt, std::vector<std::int32_t> tokens) = 0;
+  /// Takes an image into the caches, from where the next request that begins with its tokens finds it. Waits and fails
+  /// as above.
+  virtual Status import_context(ContextImage image) = 0;
+  /// What images of this engine are marked with.
+  [[nodiscard]] virtual ContextIdentity context_identity() const = 0;
 
   /// False while loading, draining or after a fatal fault: exactly when `submit` would answer kUnavailable.
   [[nodiscard]] virtual bool ready() const = 0;

@@ -48,6 +48,16 @@ void EngineInbox::abort_all() {
   work_.notify_one();
 }
 
+Status EngineInbox::post(EngineCommand command) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_) return Error{.code = ErrorCode::kUnavailable, .message = "the engine has ended", .field = {}};
+    commands_.push_back(std::move(command));
+  }
+  work_.notify_one();
+  return ok_status();
+}
+
 std::optional<Error> EngineInbox::closed() const {
   const std::lock_guard lock(mutex_);
   return closed_;

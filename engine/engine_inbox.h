@@ -3,6 +3,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/cache/context_image.h"
 #include "engine/engine_stats.h"
 #include "engine/request/engine_request.h"
 #include "engine/request/token_stream.h"
@@ -32,7 +34,18 @@ struct Cancellation {
 
 struct CancelEverything {};
 
-using EngineCommand = std::variant<Submission, Cancellation, CancelEverything>;
+struct ContextExport {
+  std::string salt;
+  std::vector<std::int32_t> tokens;
+  std::promise<Result<ContextImage>> done;
+};
+
+struct ContextImport {
+  ContextImage image;
+  std::promise<Status> done;
+};
+
+using EngineCommand = std::variant<Submission, Cancellation, CancelEverything, ContextExport, ContextImport>;
 
 /// Everything that the engine's thread shares with its callers: commands on the way in, and what callers may know of
 /// the engine on the way out. One mutex, held for a few assignments at a time and never while anybody else's code runs.
@@ -47,6 +60,9 @@ class EngineInbox {
   /// Ignored when no live request has this id.
   void abort(const std::string& id, FinishReason reason);
   void abort_all();
+  /// Hands any other command over; an error when the engine takes none any more. It is carried out while requests are
+  /// refused too.
+  [[nodiscard]] Status post(EngineCommand command);
   /// Why no request is taken any more, or nullopt.
   [[nodiscard]] std::optional<Error> closed() const;
   /// Refuses further requests with `error`; the first error stays.

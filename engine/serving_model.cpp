@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/cache/cache_pools.h"
+#include "engine/model_identity.h"
 #include "engine/model_plan.h"
 #include "models/config/config_reader.h"
 #include "models/weights/quantization_config.h"
@@ -13,7 +14,8 @@
 namespace krait {
 namespace {
 
-void load_weights(const LoadOptions& options, ModelPlan& plan) {
+/// Returns ContextIdentity::model.
+std::uint64_t load_weights(const LoadOptions& options, ModelPlan& plan) {
   const auto start = std::chrono::steady_clock::now();
   const auto quantization = read_quantization_config(ConfigReader::from_file(plan.model->config().file));
   if (quantization && !quantization->refusal.empty()) {
@@ -35,6 +37,7 @@ void load_weights(const LoadOptions& options, ModelPlan& plan) {
   plan.summary.parameters = loader.parameters();
   plan.summary.weight_bytes = loader.packed_bytes();
   plan.summary.read_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return hash_model(options, plan, checkpoint);
 }
 
 std::shared_ptr<CachePools> make_pools(ModelPlan& plan, std::size_t budget) {
@@ -74,12 +77,13 @@ ServingModel::~ServingModel() = default;
 
 std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
   ModelPlan plan = make_model_plan(options);
-  load_weights(options, plan);
+  const std::uint64_t model_hash = load_weights(options, plan);
   plan_caches(options, plan.platform->available_memory(), plan);
   const std::shared_ptr<CachePools> pools = make_pools(plan, plan.summary.cache_budget_bytes);
   plan.runner->bind_pools(pools);
   if (reuses_prefixes(options, *plan.runner)) pools->enable_prefix_index();
   if (options.configure_runner) options.configure_runner(*plan.runner);
+  const std::uint64_t cache_formats_hash = hash_cache_formats(plan);
 
   std::unique_ptr<ServingModel> serving(new ServingModel());
   serving->summary_ = std::move(plan.summary);
@@ -91,7 +95,9 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
                             .max_model_len = serving->summary_.max_model_len,
                             .vocab_size = serving->summary_.vocab_size,
                             .prefill_tile = serving->platform_->preferred_prefill_tile(),
-                            .snapshots = options.snapshots};
+                            .snapshots = options.snapshots,
+                            .model_hash = model_hash,
+                            .cache_formats_hash = cache_formats_hash};
   serving->engine_ = make_engine(config, pools, std::move(plan.runner));
   return serving;
 }

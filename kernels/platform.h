@@ -58,6 +58,9 @@ class Platform {
   /// For the start-up summary, for example "AVX2, 2 threads".
   [[nodiscard]] virtual std::string description() const = 0;
 
+  /// What the bits of its results depend on: two platforms with one text compute the same. For example "cpu, AVX2".
+  [[nodiscard]] virtual std::string numerics() const { return std::string(name()); }
+
   /// 64-byte aligned memory, contents undefined. Throws std::bad_alloc.
   virtual Buffer allocate(std::size_t bytes) = 0;
   virtual std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) = 0;

@@ -67,6 +67,8 @@ class ItemPool {
   [[nodiscard]] int users(std::int32_t item) const;
 
   [[nodiscard]] std::byte* base() const;  ///< first byte of item 0; never moves
+  /// Whether the processor itself may read and write the items.
+  [[nodiscard]] bool host_accessible() const;
   [[nodiscard]] std::size_t item_bytes() const { return item_bytes_; }
   [[nodiscard]] std::int64_t used() const { return used_; }
 

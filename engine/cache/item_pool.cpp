@@ -49,6 +49,8 @@ ItemPool::~ItemPool() = default;
 
 std::byte* ItemPool::base() const { return memory_->data(); }
 
+bool ItemPool::host_accessible() const { return memory_->host_accessible(); }
+
 std::optional<std::int32_t> ItemPool::allocate() {
   if (!budget_.take(item_bytes_)) return std::nullopt;
   // Read after the budget has perhaps had items freed.

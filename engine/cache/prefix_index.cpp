@@ -101,21 +101,26 @@ std::size_t PrefixIndex::page_depth(const Path& path, std::size_t depth, int sta
   return depth;
 }
 
+PrefixIndex::Cursor PrefixIndex::open(const std::string& salt) {
+  PrefixNode& root_node = root(salt);
+  ++root_node.cursors;
+  return &root_node;
+}
+
 PrefixMatch PrefixIndex::match(const std::string& salt, std::span<const std::int32_t> tokens) {
   if (tokens.empty()) KRAIT_BUG("the prefix of an empty prompt was asked for");
   ++clock_;
   const int block_size = pools_.layout().block_size;
   const int last = static_cast<int>(tokens.size()) - 1;
   const bool has_state = pools_.slots() != nullptr;
-  PrefixNode& root_node = root(salt);
-  const Path path = walk(root_node, tokens);
+  const Cursor start_cursor = open(salt);
+  const Path path = walk(*start_cursor, tokens);
   const std::size_t full = full_depth(path);
 
   PrefixMatch match;
   match.path_tokens = static_cast<int>(path.size()) * block_size;
   match.pages.resize(pools_.layout().kv_groups.size());
-  match.cursor = &root_node;
-  ++root_node.cursors;
+  match.cursor = start_cursor;
   // From the longest candidate down; with recurrent state only places with a snapshot are candidates, and the start of
   // the sequence, from where all is replayed.
   for (std::size_t depth = full + 1; depth-- > 0;) {

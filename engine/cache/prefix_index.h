@@ -59,6 +59,11 @@ class PrefixIndex {
   /// salt's root.
   [[nodiscard]] PrefixMatch match(const std::string& salt, std::span<const std::int32_t> tokens);
 
+  /// A cursor at the salt's root.
+  [[nodiscard]] Cursor open(const std::string& salt);
+  /// The block after `parent`, or null.
+  [[nodiscard]] PrefixNode* find(const PrefixNode* parent, std::span<const std::int32_t> block) const;
+
   /// Moves the cursor over the next block, all of whose tokens have been computed. `pages` are the request's own, one a
   /// KV group; they are listed if the block was not, or else exchanged for those that are, so that equal blocks lie in
   /// memory once. A page of 0 is none. The cursor goes off the tree when the index is full of blocks in use.
@@ -93,7 +98,6 @@ class PrefixIndex {
   };
   using Path = std::vector<PrefixNode*>;
 
-  [[nodiscard]] PrefixNode* find(const PrefixNode* parent, std::span<const std::int32_t> block) const;
   [[nodiscard]] PrefixNode& root(const std::string& salt);
   /// Roots exist while anything hangs on them.
   void forget_if_unused(const PrefixNode& node);

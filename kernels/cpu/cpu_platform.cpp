@@ -40,6 +40,8 @@ std::string CpuPlatform::description() const {
   return isa_->title + ", " + std::to_string(pool_->size()) + (pool_->size() == 1 ? " thread" : " threads");
 }
 
+std::string CpuPlatform::numerics() const { return std::string(name()) + ", " + isa_->title; }
+
 Buffer CpuPlatform::allocate(std::size_t bytes) { return cpu::allocate_buffer(bytes); }
 
 std::unique_ptr<ReservedMemory> CpuPlatform::reserve(std::size_t capacity) { return cpu::reserve_memory(capacity); }

@@ -28,6 +28,7 @@ class CpuPlatform : public Platform {
 
   [[nodiscard]] std::string_view name() const override { return "cpu"; }
   [[nodiscard]] std::string description() const override;
+  [[nodiscard]] std::string numerics() const override;
   Buffer allocate(std::size_t bytes) override;
   std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) override;
   [[nodiscard]] std::size_t available_memory() const override;

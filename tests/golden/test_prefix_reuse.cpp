@@ -125,3 +125,37 @@ TEST_CASE("reuse under memory pressure, with evictions and preemptions, gives th
     CHECK(stats.prefix_evicted_blocks + stats.prefix_evicted_snapshots > 0);
   }
 }
+
+TEST_CASE("a context that is saved, written, read and taken in by another engine gives the bits of a cold run") {
+  for (const std::string& folder : fixture_folders()) {
+    CAPTURE(folder);
+    std::mt19937 generator(17);
+    LoadOptions options = fixture_options(folder);
+    options.enable_prefix_caching = false;
+    const auto cold = ServingModel::load(options);
+    const auto first = related_requests(generator, 3);
+    const auto answers = answer_alone(cold->engine(), first);
+    const auto second = next_turns(first, answers, generator);
+    const auto expected = answer_alone(cold->engine(), second);
+
+    options.enable_prefix_caching = true;
+    const auto from = ServingModel::load(options);
+    REQUIRE(answer_together(from->engine(), first) == answers);
+    const auto to = ServingModel::load(options);
+    for (std::size_t i = 0; i < first.size(); ++i) {
+      std::vector<std::int32_t> tokens = first[i].prompt;
+      tokens.insert(tokens.end(), answers[i].ids.begin(), answers[i].ids.end());
+      const auto image = from->engine().export_context(first[i].cache_salt, tokens);
+      REQUIRE(image.ok());
+      // All but what lies behind the last whole block of what was computed.
+      CHECK(image->tokens.size() + 17 > tokens.size());
+      const std::string bytes = serialize_context(*image, from->engine().context_identity());
+      auto back = parse_context(bytes, to->engine().context_identity(), "file");
+      REQUIRE(back.ok());
+      REQUIRE(to->engine().import_context(*std::move(back)).ok());
+      REQUIRE(answer_alone(to->engine(), {second[i]}) == std::vector<Answer>{expected[i]});
+      const auto hits = to->engine().stats().prefix_hit_tokens;
+      CHECK(hits >= static_cast<std::int64_t>(image->tokens.size()));
+    }
+  }
+}

@@ -43,6 +43,13 @@ void FakeEngine::abort(const std::string& request_id, FinishReason reason) {
 
 void FakeEngine::drain(std::chrono::milliseconds) { ready_ = false; }
 
+Result<ContextImage> FakeEngine::export_context(const std::string& salt, std::vector<std::int32_t> tokens) {
+  tokens.resize(tokens.size() - tokens.size() % 16);
+  return ContextImage{.salt = salt, .tokens = std::move(tokens), .pages = {}, .state = {}};
+}
+
+Status FakeEngine::import_context(ContextImage /*image*/) { return ok_status(); }
+
 EngineStats FakeEngine::stats() const {
   std::lock_guard lock(mutex_);
   EngineStats stats = stats_;

@@ -24,6 +24,9 @@ class FakeEngine : public Engine {
   Result<std::shared_ptr<TokenStream>> submit(EngineRequest request) override;
   void abort(const std::string& request_id, FinishReason reason) override;
   void drain(std::chrono::milliseconds deadline) override;
+  Result<ContextImage> export_context(const std::string& salt, std::vector<std::int32_t> tokens) override;
+  Status import_context(ContextImage image) override;
+  [[nodiscard]] ContextIdentity context_identity() const override { return {.model = 1, .formats = 1, .layout = {}}; }
   [[nodiscard]] bool ready() const override { return ready_; }
   [[nodiscard]] EngineStats stats() const override;
   [[nodiscard]] const EngineConfig& config() const override { return config_; }

@@ -13,7 +13,7 @@
 namespace krait::test {
 
 /// Zeroed heap memory that only pretends to be committed, up to a limit that a test may lower.
-class FakeReservedMemory final : public ReservedMemory {
+class FakeReservedMemory : public ReservedMemory {
  public:
   FakeReservedMemory(std::size_t capacity, const std::size_t& commit_limit)
       : data_(static_cast<std::byte*>(std::calloc(std::max<std::size_t>(capacity, 1), 1)), &std::free),
@@ -43,7 +43,7 @@ class FakeReservedMemory final : public ReservedMemory {
 };
 
 /// Memory and nothing else: what the pools need.
-class FakePlatform final : public Platform {
+class FakePlatform : public Platform {
  public:
   std::size_t commit_limit = std::numeric_limits<std::size_t>::max();  ///< bytes that one reservation can back
   FakeReservedMemory* last_reserved = nullptr;
