@@ -22,6 +22,9 @@ struct EngineStats {
   std::size_t cache_bytes_used = 0;
   std::size_t cache_bytes_total = 0;
   std::size_t cache_bytes_cached = 0;  ///< of those used: held by the prefix index alone
+  std::int64_t prefix_queries = 0;        ///< requests that asked the prefix index
+  std::int64_t prefix_short_queries = 0;  ///< of them: too short for any block to be reused
+  std::int64_t prefix_new_salts = 0;      ///< of the others: nothing was listed under their salt
   std::int64_t prefix_queried_tokens = 0;
   std::int64_t prefix_hit_tokens = 0;
   std::int64_t prefix_lost_tokens = 0;  ///< lay in pages, but no snapshot of the recurrent state was near

@@ -21,6 +21,9 @@ namespace {
 /// For models whose config states no bound of their own: recurrent ones.
 constexpr int kUnboundedModelLen = 131072;
 
+/// What the cache's size is told in: requests of so many tokens.
+constexpr int kUsualTokens = 4096;
+
 std::unique_ptr<Platform> make_platform(const LoadOptions& options) {
   if (options.make_platform) return options.make_platform();
   return std::make_unique<CpuPlatform>(CpuOptions{.threads = options.threads, .isa = options.cpu_isa});
@@ -179,6 +182,9 @@ CacheCapacity capacity_of(const CacheLayout& layout, std::size_t budget, int max
   };
   capacity.requests = requests(1);
   capacity.requests_of_full_len = requests(max_model_len);
+  capacity.usual_tokens = std::min(kUsualTokens, max_model_len);
+  capacity.requests_of_usual_len = requests(capacity.usual_tokens);
+  capacity.usual_request_bytes = bytes_for(layout, capacity.usual_tokens);
   std::size_t page_bytes = 0;
   for (const KvGroupLayout& group : layout.kv_groups) page_bytes += group.page_bytes;
   if (page_bytes == 0) return capacity;

@@ -32,6 +32,9 @@ struct CacheGroupSummary {
 struct CacheCapacity {
   std::int64_t requests = 0;              ///< as short as can be: a state and one page of every KV group
   std::int64_t requests_of_full_len = 0;  ///< of max_model_len tokens each
+  int usual_tokens = 0;                   ///< 4,096, or max_model_len if that is less: a request to count by
+  std::int64_t requests_of_usual_len = 0;
+  std::size_t usual_request_bytes = 0;  ///< pages and state of one
   /// Tokens that one request alone could have; nullopt for a model without KV, whose requests may be of any length.
   std::optional<std::int64_t> tokens;
 };

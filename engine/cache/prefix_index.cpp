@@ -113,11 +113,14 @@ PrefixMatch PrefixIndex::match(const std::string& salt, std::span<const std::int
   const int block_size = pools_.layout().block_size;
   const int last = static_cast<int>(tokens.size()) - 1;
   const bool has_state = pools_.slots() != nullptr;
+  const bool new_salt = !salt.empty() && !roots_.contains(salt);
   const Cursor start_cursor = open(salt);
   const Path path = walk(*start_cursor, tokens);
   const std::size_t full = full_depth(path);
 
   PrefixMatch match;
+  match.too_short = last < block_size;
+  match.new_salt = new_salt;
   match.path_tokens = static_cast<int>(path.size()) * block_size;
   match.pages.resize(pools_.layout().kv_groups.size());
   match.cursor = start_cursor;

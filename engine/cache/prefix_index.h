@@ -28,6 +28,8 @@ struct PrefixMatch {
   std::vector<std::vector<std::int32_t>> pages;  ///< block tables, one a KV group; 0 where a window needs no page
   std::int32_t slot = 0;                         ///< the snapshot's; 0: none, the state starts from zero
   PrefixNode* cursor = nullptr;                  ///< stands where the pages end; to be closed by the caller
+  bool too_short = false;                        ///< no block of it could ever be reused
+  bool new_salt = false;                         ///< it has a salt, and nothing was listed under it
 };
 
 struct PrefixIndexStats {

@@ -17,6 +17,9 @@ void RequestQueues::preempt(RequestState& request, CachePools& pools) {
 
 void RequestQueues::note_prefix(RequestState& request, const PrefixMatch& match) {
   request.stats.cached_tokens = match.computed_tokens;
+  if (match.cursor != nullptr) ++prefixes.requests;  // else there is no index, or it was not to be asked
+  prefixes.too_short += match.too_short ? 1 : 0;
+  prefixes.new_salts += match.new_salt && !match.too_short ? 1 : 0;
   prefixes.queried += request.num_tokens();
   prefixes.hit += match.computed_tokens;
   prefixes.lost += std::max(0, match.page_tokens - match.computed_tokens);

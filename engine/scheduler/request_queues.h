@@ -11,8 +11,11 @@ namespace krait {
 class CachePools;
 struct PrefixMatch;
 
-/// What new requests looked for in the prefix index, in tokens.
+/// What new requests looked for in the prefix index, in tokens, and how many they were.
 struct PrefixCounters {
+  std::int64_t requests = 0;
+  std::int64_t too_short = 0;  ///< of them: no block could be reused
+  std::int64_t new_salts = 0;  ///< of them: nothing was listed under their salt
   std::int64_t queried = 0;
   std::int64_t hit = 0;
   std::int64_t lost = 0;  ///< lay in pages, but no snapshot of the state was near

@@ -127,6 +127,9 @@ EngineStats Scheduler::stats() const {
   stats.cache_bytes_used = pools_.budget().used();
   stats.cache_bytes_total = pools_.budget().total();
   stats.cache_bytes_cached = pools_.idle_bytes();
+  stats.prefix_queries = queues_.prefixes.requests;
+  stats.prefix_short_queries = queues_.prefixes.too_short;
+  stats.prefix_new_salts = queues_.prefixes.new_salts;
   stats.prefix_queried_tokens = queues_.prefixes.queried;
   stats.prefix_hit_tokens = queues_.prefixes.hit;
   stats.prefix_lost_tokens = queues_.prefixes.lost;

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "server/cli/capacity_words.h"
 #include "server/cli/commands.h"
 #include "server/cli/loading.h"
 #include "server/cli/server_options.h"
@@ -38,6 +39,8 @@ json groups_json(const ModelSummary& summary) {
 json capacity_json(const CacheCapacity& capacity) {
   return {{"requests", capacity.requests},
           {"requests_of_max_model_len", capacity.requests_of_full_len},
+          {"usual_tokens", capacity.usual_tokens},
+          {"requests_of_usual_tokens", capacity.requests_of_usual_len},
           {"tokens", capacity.tokens ? json(*capacity.tokens) : json(nullptr)}};
 }
 
@@ -94,15 +97,6 @@ std::string group_words(const CacheGroupSummary& group) {
   return std::to_string(group.layers) + " × " + group.kind + " (" + group.spec + ") by " + group.backend + ": " + cost;
 }
 
-std::string capacity_words(const ModelSummary& summary) {
-  const CacheCapacity& capacity = summary.cache_capacity;
-  std::string text = std::to_string(capacity.requests_of_full_len) + " requests of " +
-                     std::to_string(summary.max_model_len) + " tokens, at most " + std::to_string(capacity.requests) +
-                     " requests";
-  if (capacity.tokens) text += ", " + std::to_string(*capacity.tokens) + " tokens of one request";
-  return text;
-}
-
 void print_text(const ModelSummary& summary, const SamplingDefaults& defaults) {
   const auto line = [](const char* name, const std::string& value) { std::printf("%-20s %s\n", name, value.c_str()); };
   line("model", summary.name + " (" + summary.path + ")");
@@ -121,8 +115,8 @@ void print_text(const ModelSummary& summary, const SamplingDefaults& defaults) {
                       (summary.has_weights ? "" : " (from config.json alone: the folder has no weights)"));
   line("state per request", format_byte_size(summary.state_bytes_per_request));
   line("KV per token", format_byte_size(summary.kv_bytes_per_token));
-  line("cache budget", format_byte_size(summary.cache_budget_bytes));
-  line("", capacity_words(summary));
+  line("cache", capacity_words(summary));
+  line("", at_once_words(summary));
   line("context", std::to_string(summary.max_model_len) + " tokens");
   line("vocabulary", std::to_string(summary.vocab_size));
   if (const std::string words = defaults.describe(); !words.empty()) line("default sampling", words);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "server/cli/capacity_words.h"
 #include "server/cli/commands.h"
 #include "server/cli/loading.h"
 #include "server/cli/server_options.h"
@@ -11,6 +12,7 @@
 #include "server/grpc/grpc_server.h"
 #include "server/http/http_server.h"
 #include "server/metrics/metrics.h"
+#include "server/metrics/prefix_watch.h"
 
 namespace krait::server {
 namespace {
@@ -26,9 +28,9 @@ void log_summary(const ModelSummary& summary, const ServedModel& served) {
   }
   spdlog::info("  platform {}, computes in {}, {:.1f} M parameters, context of {} tokens", summary.platform,
                dtype_name(summary.compute_dtype), static_cast<double>(summary.parameters) / 1e6, summary.max_model_len);
-  spdlog::info("  memory: weights {}, caches {} (state {} a request, KV {} a token)",
-               format_byte_size(summary.weight_bytes), format_byte_size(summary.cache_budget_bytes),
+  spdlog::info("  memory: weights {}, state {} a request, KV {} a token", format_byte_size(summary.weight_bytes),
                format_byte_size(summary.state_bytes_per_request), format_byte_size(summary.kv_bytes_per_token));
+  spdlog::info("  cache {}", capacity_words(summary));
   spdlog::info("  read {} in {:.1f} s ({}/s)", format_byte_size(summary.read_bytes), summary.read_seconds,
                format_byte_size(static_cast<std::size_t>(static_cast<double>(summary.read_bytes) /
                                                          std::max(summary.read_seconds, 1e-3))));
@@ -96,12 +98,16 @@ int run_serve(const CommandInput& input) {
   const std::string name = options.served_model_name.empty() ? input.model : options.served_model_name;
 
   // Destroyed bottom up: the front ends let go of their requests before the service and the engine end.
-  Metrics metrics;
+  Metrics metrics(options.vllm_metrics);
+  PrefixWatch prefix_watch(metrics, [](const std::string& words) { spdlog::warn("{}", words); });
   LoadedModel model;
-  Service service(2, &metrics);
+  Service service(2, &prefix_watch);
   FrontEnds front_ends(options, service, metrics);
   model = load_model(input, load_options, name);
-  metrics.add_source({.model_name = name, .stats = [engine = model.served.engine] { return engine->stats(); }});
+  const auto stats = [engine = model.served.engine] { return engine->stats(); };
+  metrics.add_source({.model_name = name, .stats = stats});
+  prefix_watch.watch(
+      {.snapshots = load_options.snapshots, .has_state = model.serving->summary().state_bytes_per_request > 0}, stats);
   signals.serving();
   service.add_model(model.served);
   front_ends.set_serving(true);

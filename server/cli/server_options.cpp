@@ -58,6 +58,7 @@ ServerOptions make_server_options(const OptionValues& values) {
   options.drain_timeout =
       std::chrono::milliseconds(static_cast<std::int64_t>(values.number("drain-timeout").value_or(0) * 1000));
   options.max_body_size = parse_byte_size(values.text("max-body-size").value_or("")).value_or(0);
+  options.vllm_metrics = values.flag("vllm-metrics");
   return options;
 }
 

@@ -20,6 +20,7 @@ struct ServerOptions {
   int api_key_rate = 0;           ///< requests a minute; 0: any number
   std::chrono::milliseconds drain_timeout{0};
   std::size_t max_body_size = 0;
+  bool vllm_metrics = false;
 };
 
 /// Throws StartupError where options contradict each other.

@@ -4,10 +4,13 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <utility>
 
 #include "server/metrics/engine_metrics.h"
+#include "server/metrics/vllm_names.h"
 
 namespace krait::server {
 namespace {
@@ -44,6 +47,8 @@ struct Metrics::Impl {
   HistogramFamily& prefill =
       family(registry, "krait:request_prefill_time_seconds", "From the first step to the first token.");
   HistogramFamily& decode = family(registry, "krait:request_decode_time_seconds", "From the first token to the last.");
+  HistogramFamily& inference =
+      family(registry, "krait:request_inference_time_seconds", "From the first step to the last token.");
   HistogramFamily& prompt_tokens = family(registry, "krait:request_prompt_tokens", "Tokens of the prompt.");
   HistogramFamily& generation_tokens =
       family(registry, "krait:request_generation_tokens", "Tokens generated for the request.");
@@ -53,7 +58,7 @@ struct Metrics::Impl {
   }
 };
 
-Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+Metrics::Metrics(bool vllm_names) : vllm_names_(vllm_names), impl_(std::make_unique<Impl>()) {}
 Metrics::~Metrics() = default;
 
 void Metrics::add_source(MetricsSource source) {
@@ -69,6 +74,10 @@ std::string Metrics::text() const {
   }
   std::vector<prometheus::MetricFamily> families = collect_engine_metrics(sources);
   for (prometheus::MetricFamily& histogram : impl_->registry.Collect()) families.push_back(std::move(histogram));
+  if (vllm_names_) {
+    std::vector<prometheus::MetricFamily> aliases = vllm_aliases(families);
+    std::move(aliases.begin(), aliases.end(), std::back_inserter(families));
+  }
   return prometheus::TextSerializer().Serialize(families);
 }
 
@@ -93,6 +102,7 @@ void Metrics::on_choice_finished(const ChoiceRecord& record) {
   if (record.generated_tokens == 0 || stats.first_scheduled < stats.arrival) return;
   Impl::observe(impl_->queue, model, kSeconds, seconds_between(stats.arrival, stats.first_scheduled));
   Impl::observe(impl_->prefill, model, kSeconds, seconds_between(stats.first_scheduled, stats.first_token));
+  Impl::observe(impl_->inference, model, kSeconds, seconds_between(stats.first_scheduled, stats.last_token));
   Impl::observe(impl_->decode, model, kSeconds, seconds_between(stats.first_token, stats.last_token));
 }
 

@@ -21,7 +21,8 @@ struct MetricsSource {
 /// requests go by. Thread-safe.
 class Metrics : public ServiceObserver {
  public:
-  Metrics();
+  /// With `vllm_names` (`--vllm-metrics`), what vLLM has too is there under vLLM's names as well (`vllm_names.h`).
+  explicit Metrics(bool vllm_names = false);
   ~Metrics() override;
 
   void add_source(MetricsSource source);
@@ -33,6 +34,7 @@ class Metrics : public ServiceObserver {
 
  private:
   struct Impl;
+  bool vllm_names_;
   std::unique_ptr<Impl> impl_;
 };
 

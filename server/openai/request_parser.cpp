@@ -80,10 +80,7 @@ void read_sampling(FieldReader& reader, GenerationRequest& request) {
   request.skip_special_tokens = reader.flag("skip_special_tokens", true);
   request.return_token_ids = reader.flag("return_token_ids", false);
   request.n = reader.integer("n").value_or(1);
-  const auto best_of = reader.integer("best_of");
-  if (best_of.has_value() && *best_of != request.n) {
-    reader.fail(unsupported("best_of", "best_of other than n is not served, found " + std::to_string(*best_of)));
-  }
+  request.best_of = reader.integer("best_of");
 }
 
 /// Fields that shape the stream and not the answer.

@@ -30,9 +30,10 @@ bool AnswerAssembler::is_hidden(std::int32_t id, bool is_stop_token) const {
 /// Bytes cost a look-up a candidate, so they are filled in only where log-probabilities were asked for.
 OutputToken AnswerAssembler::describe(const SampledToken& token) const {
   OutputToken out;
-  out.chosen = {.id = token.token, .bytes = {}, .logprob = token.logprob};
+  out.chosen.id = token.token;
   out.text_offset = decoded_characters_;
   if (!options_.logprobs) return out;
+  out.chosen.logprob = token.logprob;
   out.chosen.bytes = bytes_of(token.token);
   for (const TokenLogprob& candidate : token.top) {
     out.top.push_back({.id = candidate.token, .bytes = bytes_of(candidate.token), .logprob = candidate.logprob});

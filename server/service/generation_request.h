@@ -56,6 +56,9 @@ struct GenerationRequest {
   bool skip_special_tokens = true;
   bool add_special_tokens = true;
   std::int64_t n = 1;
+  /// Completions: so many answers are generated, and the n likeliest of them (by mean log-probability) given; nullopt:
+  /// n. Not with `stream`.
+  std::optional<std::int64_t> best_of;
   bool stream = false;
   bool return_token_ids = false;
   /// Completions: the answer begins with the prompt; with logprobs its tokens are scored, and max_tokens may be 0.
@@ -65,6 +68,9 @@ struct GenerationRequest {
   ToolSelection tool_choice;  ///< of chat->tools
   bool parallel_tool_calls = true;
   bool include_reasoning = true;  ///< false: reasoning is generated, and not shown
+
+  /// Answers that are generated for each prompt.
+  [[nodiscard]] std::int64_t candidates() const { return best_of.value_or(n); }
 
   std::int64_t priority = 0;      ///< the lower number goes first
   std::optional<double> timeout;  ///< seconds after its arrival at which a request that has not ended fails

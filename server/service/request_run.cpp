@@ -129,8 +129,13 @@ Status RequestRun::submit_all() {
     max_tokens.push_back(*limit);
     prompt_tokens_ += static_cast<std::int64_t>(prompt.size());
   }
+  if (request_.candidates() > request_.n) {
+    candidates_ = std::make_unique<Candidates>(
+        prompts_.size(), static_cast<int>(request_.n), static_cast<int>(request_.candidates()),
+        [events = events_](GenerationEvent event) { events->push(std::move(event)); });
+  }
   for (std::size_t i = 0; i < prompts_.size(); ++i) {
-    for (std::int64_t n = 0; n < request_.n; ++n) {
+    for (std::int64_t n = 0; n < request_.candidates(); ++n) {
       const auto& seed = request_.sampling.seed;
       const std::uint64_t choice_seed = seed.has_value() ? derive_seed(*seed, n) : random_seed();
       if (Status status = submit_choice(i, max_tokens[i], choice_seed); !status.ok()) return status;
@@ -185,7 +190,7 @@ void RequestRun::send_echo(Choice& choice) {
     assembler.finish(delta);
     echo.tokens = std::move(delta.tokens);
   }
-  events_->push(std::move(echo));
+  show(choice, std::move(echo));
   choice.echo.reset();
 }
 
@@ -201,6 +206,8 @@ Status RequestRun::submit_choice(std::size_t prompt_index, int max_tokens, std::
   engine_request.id = choice->id;
   engine_request.prompt = prompt;
   engine_request.sampling = make_sampling_params(request_, max_tokens, seed, model_.eos_token_ids);
+  // Candidates are compared by log-probabilities, which nobody need see.
+  if (candidates_ != nullptr && !engine_request.sampling.logprobs) engine_request.sampling.logprobs = 0;
   engine_request.constraint = constraint_;
   engine_request.priority = static_cast<int>(request_.priority);
   engine_request.deadline = deadline_;
@@ -251,11 +258,12 @@ void RequestRun::handle(Choice& choice, TokenEvent event) {
   bool stopped = false;
   for (std::size_t i = 0; i < event.tokens.size() && !stopped; ++i) {
     const bool is_stop_token = event.stop_token.has_value() && i + 1 == event.tokens.size();
+    if (candidates_ != nullptr) candidates_->count_token(choice.index, event.tokens[i].logprob);
     stopped = choice.assembler.push(event.tokens[i], is_stop_token, delta);
   }
   const bool ended = event.finish == FinishReason::kStop || event.finish == FinishReason::kLength;
   if (!stopped && ended) choice.assembler.finish(delta);
-  if (has_anything(delta)) events_->push(std::move(delta));
+  if (has_anything(delta)) show(choice, std::move(delta));
   if (stopped) {
     model_.engine->abort(choice.id, FinishReason::kStop);
     return finish_choice(choice,
@@ -273,6 +281,11 @@ void RequestRun::handle(Choice& choice, TokenEvent event) {
                                   .field = {}}));
 }
 
+void RequestRun::show(const Choice& choice, GenerationEvent event) {
+  if (candidates_ != nullptr) return candidates_->add(choice.index, std::move(event));
+  events_->push(std::move(event));
+}
+
 void RequestRun::finish_choice(Choice& choice, ChoiceFinished finished) {
   choice.finished = true;
   // The API's reason for a call that the caller demanded by name is still "stop".
@@ -280,8 +293,8 @@ void RequestRun::finish_choice(Choice& choice, ChoiceFinished finished) {
   observe_finish(choice, finished.reason);
   reasoning_tokens_.fetch_add(choice.assembler.reasoning_tokens());
   completion_tokens_.fetch_add(choice.assembler.tokens());
-  cached_tokens_.fetch_add(choice.index % request_.n == 0 ? choice.stats.cached_tokens : 0);
-  events_->push(std::move(finished));
+  cached_tokens_.fetch_add(choice.index % request_.candidates() == 0 ? choice.stats.cached_tokens : 0);
+  show(choice, std::move(finished));
   if (unfinished_.fetch_sub(1) != 1) return;
   events_->push(Completed{.usage = {.prompt_tokens = prompt_tokens_,
                                     .cached_tokens = cached_tokens_.load(),

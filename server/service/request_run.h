@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "server/service/candidates.h"
 #include "server/service/generation.h"
 #include "server/service/generation_request.h"
 #include "server/service/message_assembler.h"
@@ -76,6 +77,8 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
   void listen(Choice& choice);
   void work_off(Choice& choice);
   void handle(Choice& choice, TokenEvent event);
+  /// An event of one choice on its way out, which leads through the candidates if there are more than choices.
+  void show(const Choice& choice, GenerationEvent event);
   void finish_choice(Choice& choice, ChoiceFinished finished);
   void observe_tokens(Choice& choice, int tokens);
   void observe_finish(const Choice& choice, FinishReason reason);
@@ -98,6 +101,7 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
   std::mutex mutex_;  ///< guards cancelled_ and the growth of choices_
   bool cancelled_ = false;
   std::vector<std::unique_ptr<Choice>> choices_;
+  std::unique_ptr<Candidates> candidates_;  ///< null: every sequence is a choice
   std::int64_t prompt_tokens_ = 0;
   std::atomic<int> unfinished_{0};
   std::atomic<std::int64_t> completion_tokens_{0};

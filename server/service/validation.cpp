@@ -41,6 +41,25 @@ Status check_output(const GenerationRequest& request) {
   return invalid(field, field + " cannot be combined with a tool_choice that demands a call");
 }
 
+/// Candidates are compared when all have ended, so there is nothing to stream.
+Status check_best_of(const GenerationRequest& request) {
+  if (!request.best_of.has_value() || *request.best_of == request.n) return ok_status();
+  const std::string found = std::to_string(*request.best_of);
+  if (request.chat.has_value()) {
+    return Error{.code = ErrorCode::kUnsupported,
+                 .message = "best_of is a field of completions; a chat has n only, found " + found,
+                 .field = "best_of"};
+  }
+  if (*request.best_of < request.n) {
+    return invalid("best_of", "best_of must be at least n (" + std::to_string(request.n) + "), found " + found);
+  }
+  if (request.stream) {
+    return invalid("best_of", "best_of greater than n cannot be streamed, found " + found + " and n of " +
+                                  std::to_string(request.n));
+  }
+  return ok_status();
+}
+
 /// A field that was not given is always right: its default is.
 template <typename T>
 Status check(std::string_view name, const std::optional<T>& value) {
@@ -66,6 +85,8 @@ Status check_ranges(const GenerationRequest& request) {
       check("min_tokens", sampling.min_tokens),
       check("logprobs", sampling.logprobs),
       check("n", std::optional(request.n)),
+      check("best_of", request.best_of),
+      check_best_of(request),
       check("timeout", request.timeout),
   };
   for (const Status& status : checks) {
@@ -111,9 +132,11 @@ Status check_token_ids(const SamplingOptions& sampling, const ModelLimits& limit
 Status check_prompts(const GenerationRequest& request, const ModelLimits& limits) {
   if (request.chat.has_value()) return ok_status();
   if (request.prompts.empty()) return invalid("prompt", "prompt must not be empty");
-  if (request.prompts.size() * static_cast<std::size_t>(request.n) > kMaxChoices) {
-    return invalid("prompt", "prompts times n must be at most " + std::to_string(kMaxChoices) + ", found " +
-                                 std::to_string(request.prompts.size()) + " times " + std::to_string(request.n));
+  if (request.prompts.size() * static_cast<std::size_t>(request.candidates()) > kMaxChoices) {
+    const char* count = request.candidates() == request.n ? "n" : "best_of";
+    return invalid("prompt", std::string("prompts times ") + count + " must be at most " + std::to_string(kMaxChoices) +
+                                 ", found " + std::to_string(request.prompts.size()) + " times " +
+                                 std::to_string(request.candidates()));
   }
   for (const Prompt& prompt : request.prompts) {
     const auto* ids = std::get_if<std::vector<std::int32_t>>(&prompt);

@@ -128,3 +128,29 @@ def test_n_choices_of_one_seed_differ_and_repeat(client: openai.OpenAI) -> None:
 
 def test_varied_prompts_are_all_different() -> None:
     assert len({str(prompt) for prompt in varied_prompts(64)}) == 64
+
+
+def test_best_of_returns_the_likeliest_of_the_candidates(client: openai.OpenAI) -> None:
+    options: dict[str, object] = {"model": MODEL_NAME, "prompt": STORY, "seed": 11, "logprobs": 0, **WARM}
+
+    def scored(answer: openai.types.Completion) -> list[tuple[float, str]]:
+        scores = []
+        for choice in answer.choices:
+            assert choice.logprobs is not None and choice.logprobs.token_logprobs is not None
+            scores.append((sum(choice.logprobs.token_logprobs) / len(choice.logprobs.token_logprobs), choice.text))
+        return scores
+
+    all_of_them = client.completions.create(n=6, **options)  # type: ignore[call-overload]
+    best = client.completions.create(n=2, best_of=6, **options)  # type: ignore[call-overload]
+    assert scored(best) == sorted(scored(all_of_them), reverse=True)[:2]
+    assert [choice.index for choice in best.choices] == [0, 1]
+    assert best.usage.completion_tokens == all_of_them.usage.completion_tokens
+    plain = client.completions.create(n=2, best_of=6, **options | {"logprobs": None})  # type: ignore[call-overload]
+    assert [choice.text for choice in plain.choices] == [choice.text for choice in best.choices]
+    assert plain.choices[0].logprobs is None
+
+
+def test_best_of_cannot_be_streamed_and_is_at_least_n(client: openai.OpenAI) -> None:
+    for wrong in ({"best_of": 3, "stream": True}, {"n": 3, "best_of": 2}, {"best_of": 200}):
+        with pytest.raises(openai.BadRequestError, match="best_of"):
+            client.completions.create(model=MODEL_NAME, prompt=STORY, **wrong)  # type: ignore[call-overload]

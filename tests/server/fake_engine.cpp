@@ -113,7 +113,8 @@ bool FakeEngine::step(Running& running) {
   const bool has_room = running.stats.generated_tokens < request.sampling.max_tokens;
   if (has_room) {
     const auto at = static_cast<std::size_t>(running.stats.generated_tokens) % request.prompt.size();
-    SampledToken token{.token = request.prompt[at], .logprob = -0.5F, .rank = 1, .top = {}};
+    SampledToken token{
+        .token = request.prompt[at], .logprob = logprob_ ? logprob_(request) : -0.5F, .rank = 1, .top = {}};
     for (int i = 0; i < request.sampling.logprobs.value_or(0); ++i)
       token.top.push_back({request.prompt[at] + i, -0.5F});
     const auto& stops = request.sampling.stop_token_ids;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -38,6 +39,8 @@ class FakeEngine : public Engine {
   void refuse_with(std::optional<Error> error);
   /// Every request ends with this error after its first token.
   void fail_with(std::optional<Error> error);
+  /// Log-probability of every token of a request; -0.5 when not set. Before the first request.
+  void set_logprob(std::function<float(const EngineRequest&)> logprob) { logprob_ = std::move(logprob); }
   void set_token_interval(std::chrono::microseconds interval) { interval_ = interval; }
   [[nodiscard]] std::vector<EngineRequest> submitted() const;
   [[nodiscard]] std::vector<std::pair<std::string, FinishReason>> aborted() const;
@@ -66,6 +69,7 @@ class FakeEngine : public Engine {
   std::optional<Error> refusal_;
   std::optional<Error> failure_;
   EngineStats stats_;
+  std::function<float(const EngineRequest&)> logprob_;
   std::thread thread_;
 };
 

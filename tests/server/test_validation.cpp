@@ -40,6 +40,34 @@ TEST_CASE("Defaults and border values are valid") {
   CHECK(validate(request, kLimits).ok());
 }
 
+TEST_CASE("best_of is at least n, at most 128, for completions that are not streamed") {
+  CHECK(refused([](auto& r) { r.best_of = 1; }).message == "accepted");
+  CHECK(refused([](auto& r) { r.best_of = 128; }).message == "accepted");
+  CHECK(refused([](auto& r) { r.best_of = 129; }).message == "best_of must be an integer between 1 and 128, found 129");
+  CHECK(refused([](auto& r) {
+          r.n = 3;
+          r.best_of = 2;
+        }).message == "best_of must be at least n (3), found 2");
+  CHECK(refused([](auto& r) {
+          r.best_of = 2;
+          r.stream = true;
+        }).field == "best_of");
+  CHECK(refused([](auto& r) {
+          r.n = r.best_of.emplace(2);
+          r.stream = true;
+        }).message == "accepted");
+  const Error chat = refused([](auto& r) {
+    r.chat.emplace();
+    r.best_of = 2;
+  });
+  CHECK(chat.code == ErrorCode::kUnsupported);
+  CHECK(chat.field == "best_of");
+  CHECK(refused([](auto& r) {
+          r.prompts.assign(9, Prompt{"x"});
+          r.best_of = 128;
+        }).message == "prompts times best_of must be at most 1024, found 9 times 128");
+}
+
 TEST_CASE("A value outside its range names the field, the value and the range") {
   using Request = GenerationRequest;
   static constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
