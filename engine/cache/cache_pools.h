@@ -63,6 +63,8 @@ class ItemPool {
   [[nodiscard]] std::int64_t idle() const { return idle_; }
   /// One request holds it and nobody else may read it, so that it may be written.
   [[nodiscard]] bool is_exclusive(std::int32_t item) const;
+  /// The index is among its holders.
+  [[nodiscard]] bool is_listed(std::int32_t item) const;
   /// Holders beside the index.
   [[nodiscard]] int users(std::int32_t item) const;
 

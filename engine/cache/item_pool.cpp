@@ -111,6 +111,8 @@ int ItemPool::users(std::int32_t item) const {
   return static_cast<int>(holders.count) - (holders.listed ? 1 : 0);
 }
 
+bool ItemPool::is_listed(std::int32_t item) const { return holders_[static_cast<std::size_t>(item)].listed; }
+
 bool ItemPool::is_idle(std::int32_t item) const {
   const Holders& holders = holders_[static_cast<std::size_t>(item)];
   return holders.listed && holders.count == 1;

@@ -44,6 +44,7 @@ class RequestCache {
   void keep_recent(CachePools& pools, int computed);
   void drop_recent(CachePools& pools);
   [[nodiscard]] bool has_recent() const { return recent_ != 0; }
+  [[nodiscard]] std::int32_t recent() const { return recent_; }  ///< the slot of the state kept; 0: none
 
   /// Lets go of everything; the recent state is listed before.
   void release(CachePools& pools);

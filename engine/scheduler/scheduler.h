@@ -58,6 +58,8 @@ class Scheduler {
   [[nodiscard]] int num_waiting() const { return static_cast<int>(queues_.waiting.size()); }
   [[nodiscard]] int num_running() const { return static_cast<int>(queues_.running.size()); }
   [[nodiscard]] EngineStats stats() const;
+  /// Who waits and who runs, for those who audit the memory.
+  [[nodiscard]] const RequestQueues& queues() const { return queues_; }
 
  private:
   // Planning, in scheduler.cpp.

@@ -1,0 +1,90 @@
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "bench/cache_bars/bar.h"
+#include "bench/cache_bars/served_shape.h"
+
+namespace krait::bench {
+namespace {
+
+constexpr std::size_t kLongPrompt = 8000;
+constexpr int kStreams = 16;
+/// Tokens a stream gives before the long prompt comes: where the median is taken.
+constexpr std::size_t kQuietTokens = 60;
+
+struct LongPromptRun {
+  double median_alone = 0.0;  ///< seconds between two tokens of a stream, without the long prompt
+  double p99_beside = 0.0;    ///< the same while it is computed
+  double worst_beside = 0.0;
+  double rate_alone = 0.0;   ///< tokens of the long prompt a second, on an idle engine
+  double rate_beside = 0.0;  ///< beside the streams
+};
+
+double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+/// Times between two tokens of a stream, of those pairs whose second came in (begin, end].
+void collect_gaps(const Stream& stream, std::size_t skip, Clock::time_point begin, Clock::time_point end,
+                  std::vector<double>& gaps) {
+  const std::vector<Clock::time_point> times = stream.times();
+  for (std::size_t i = std::max<std::size_t>(skip, 1); i < times.size(); ++i) {
+    if (times[i] > begin && times[i] <= end) gaps.push_back(seconds(times[i] - times[i - 1]));
+  }
+}
+
+/// From its arrival to its first token.
+double prefill_rate(ServedShape& shape, std::uint64_t seed, Clock::time_point& begin, Clock::time_point& end) {
+  begin = Clock::now();
+  Stream prompt(shape.engine(), shape.request(shape.random_tokens(kLongPrompt, seed), 1));
+  prompt.wait();
+  end = prompt.times().front();
+  return static_cast<double>(kLongPrompt) / seconds(end - begin);
+}
+
+LongPromptRun run() {
+  LongPromptRun run;
+  ServedShape shape(shape_350m());
+  Clock::time_point begin;
+  Clock::time_point end;
+  run.rate_alone = prefill_rate(shape, 71, begin, end);
+
+  std::vector<std::unique_ptr<Stream>> streams;
+  const Clock::time_point start = Clock::now();
+  for (int i = 0; i < kStreams; ++i) {
+    Tokens prompt = shape.random_tokens(48, 80 + static_cast<std::uint64_t>(i));
+    streams.push_back(std::make_unique<Stream>(shape.engine(), shape.request(std::move(prompt), 16000)));
+  }
+  for (const auto& stream : streams) stream->wait_tokens(kQuietTokens);
+  const Clock::time_point quiet_end = Clock::now();
+  run.rate_beside = prefill_rate(shape, 72, begin, end);
+
+  std::vector<double> quiet;
+  std::vector<double> beside;
+  for (const auto& stream : streams) {
+    // The first tokens come while the others' prompts are computed.
+    collect_gaps(*stream, 10, start, quiet_end, quiet);
+    collect_gaps(*stream, 10, begin, end, beside);
+  }
+  run.median_alone = median(quiet);
+  run.p99_beside = percentile(beside, 0.99);
+  run.worst_beside = percentile(beside, 1.0);
+  std::fprintf(stderr,
+               "long_prompt: inter-token median %.1f ms without it, with it median %.1f ms, p99 %.1f ms, worst %.1f ms "
+               "(%zu gaps); prefill %.0f tokens/s alone, %.0f beside the streams\n",
+               run.median_alone * 1e3, median(beside) * 1e3, run.p99_beside * 1e3, run.worst_beside * 1e3,
+               beside.size(), run.rate_alone, run.rate_beside);
+  return run;
+}
+
+/// Both bars are of one run.
+const LongPromptRun& the_run() {
+  static const LongPromptRun result = run();
+  return result;
+}
+
+}  // namespace
+
+BarResult long_prompt_itl() { return below(the_run().p99_beside / the_run().median_alone, 3.0); }
+BarResult long_prompt_rate() { return at_least(the_run().rate_beside / the_run().rate_alone, 0.4); }
+
+}  // namespace krait::bench
