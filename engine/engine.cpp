@@ -3,6 +3,7 @@
 #include <exception>
 #include <future>
 #include <new>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -12,6 +13,7 @@
 #include "engine/cache/cache_pools.h"
 #include "engine/cache/context_transfer.h"
 #include "engine/engine_inbox.h"
+#include "engine/prefix_loading.h"
 #include "engine/request/request_checks.h"
 #include "engine/runner/step_plan.h"
 #include "engine/scheduler/scheduler.h"
@@ -37,12 +39,19 @@ SchedulerConfig scheduler_config(const EngineConfig& config) {
 /// The engine's thread owns the scheduler, the runner and the streams' ends; callers reach it through the inbox only.
 class ThreadedEngine final : public Engine {
  public:
-  ThreadedEngine(EngineConfig config, std::shared_ptr<CachePools> pools, std::unique_ptr<StepRunner> runner)
+  ThreadedEngine(EngineConfig config, std::shared_ptr<CachePools> pools, std::unique_ptr<StepRunner> runner,
+                 std::unique_ptr<DiskTier> disk)
       : config_(config),
         pools_(std::move(pools)),
         runner_(std::move(runner)),
         scheduler_(scheduler_config(config), *pools_),
         inbox_(config.max_queue) {
+    if (disk != nullptr) {
+      loading_.emplace(*pools_, std::move(disk), [this](std::vector<ContextImage> images) {
+        // Refused when the engine ends, and then nobody wants them.
+        static_cast<void>(inbox_.post(PrefixArrival{.images = std::move(images)}));
+      });
+    }
     inbox_.publish(scheduler_.stats(), {});
     thread_ = std::thread([this] { run(); });
   }
@@ -92,7 +101,11 @@ class ThreadedEngine final : public Engine {
   }
 
   [[nodiscard]] bool ready() const override { return !inbox_.closed().has_value(); }
-  [[nodiscard]] EngineStats stats() const override { return inbox_.stats(); }
+  [[nodiscard]] EngineStats stats() const override {
+    EngineStats stats = inbox_.stats();
+    if (loading_) loading_->add_stats(stats);
+    return stats;
+  }
   [[nodiscard]] const EngineConfig& config() const override { return config_; }
 
  private:
@@ -105,25 +118,41 @@ class ThreadedEngine final : public Engine {
 
   void run() {
     while (true) {
-      EngineInbox::Commands taken = inbox_.take(scheduler_.idle());
+      EngineInbox::Commands taken = inbox_.take(rest());
       for (EngineCommand& command : taken.commands) {
         std::visit([this](auto& c) { execute(c); }, command);
       }
       if (taken.stop) break;
-      if (dead_) scheduler_.end_all(inbox_.closed());
+      if (loading_) schedule(loading_->remove_expired(std::chrono::steady_clock::now()));
+      if (dead_) end_all(inbox_.closed());
       step();
       deliver();
     }
-    scheduler_.end_all(std::nullopt);
+    end_all(std::nullopt);
     deliver();
+  }
+
+  [[nodiscard]] EngineInbox::Rest rest() const {
+    EngineInbox::Rest rest{.sleep = scheduler_.idle(), .idle = scheduler_.idle(), .until = std::nullopt};
+    if (!loading_ || loading_->size() == 0) return rest;
+    rest.idle = false;
+    rest.until = loading_->next_deadline();
+    return rest;
   }
 
   void execute(Submission& submission) {
     readers_[submission.key] = {.id = submission.request.id, .stream = std::move(submission.stream)};
-    scheduler_.add(submission.key, std::move(submission.request), submission.arrival);
+    if (!dead_ && loading_ && loading_->keep(submission)) return;
+    schedule(submission);
   }
-  void execute(Cancellation& cancellation) { scheduler_.abort(cancellation.key, cancellation.reason); }
-  void execute(CancelEverything& /*everything*/) { scheduler_.end_all(std::nullopt); }
+  void execute(Cancellation& cancellation) {
+    if (loading_) {
+      if (auto submission = loading_->remove(cancellation.key)) schedule(*submission);
+    }
+    scheduler_.abort(cancellation.key, cancellation.reason);
+  }
+  void execute(CancelEverything& /*everything*/) { end_all(std::nullopt); }
+  void execute(PrefixArrival& arrival) { schedule(loading_->take_in(arrival.images)); }
   void execute(ContextExport& command) {
     answer(command.done, [&] { return krait::export_context(*pools_, command.salt, command.tokens); });
   }
@@ -140,6 +169,19 @@ class ThreadedEngine final : public Engine {
     } catch (const std::bad_alloc&) {
       done.set_value(Error{.code = ErrorCode::kResourceExhausted, .message = "no memory for a context", .field = {}});
     }
+  }
+
+  void schedule(Submission& submission) {
+    scheduler_.add(submission.key, std::move(submission.request), submission.arrival);
+  }
+  void schedule(std::vector<Submission> submissions) {
+    for (Submission& submission : submissions) schedule(submission);
+  }
+
+  /// Ends those that wait for the disk too.
+  void end_all(const std::optional<Error>& error) {
+    if (loading_) schedule(loading_->remove_all());
+    scheduler_.end_all(error);
   }
 
   void step() {
@@ -164,7 +206,15 @@ class ThreadedEngine final : public Engine {
     dead_ = true;
     inbox_.close(unavailable("the engine has stopped: " + std::to_string(failures_) +
                              " steps in a row failed, the last with: " + what));
-    scheduler_.end_all(inbox_.closed());
+    end_all(inbox_.closed());
+  }
+
+  [[nodiscard]] EngineStats current_stats() const {
+    EngineStats stats = scheduler_.stats();
+    if (!loading_) return stats;
+    stats.requests_waiting += loading_->size();
+    stats.disk_hit_tokens = loading_->hit_tokens();
+    return stats;
   }
 
   /// Pushes what has happened to the streams. Statistics go first: who reads a last event finds its request counted.
@@ -174,7 +224,7 @@ class ThreadedEngine final : public Engine {
     for (const RequestEvent& event : events) {
       if (event.event.finish) ended.push_back(readers_.at(event.key).id);
     }
-    inbox_.publish(scheduler_.stats(), ended);
+    inbox_.publish(current_stats(), ended);
     for (RequestEvent& event : events) {
       const bool last = event.event.finish.has_value();
       readers_.at(event.key).stream->push(std::move(event.event));
@@ -190,6 +240,7 @@ class ThreadedEngine final : public Engine {
   int failures_ = 0;  ///< steps lost in a row
   bool dead_ = false;
   EngineInbox inbox_;
+  std::optional<PrefixLoading> loading_;  ///< with a disk tier; its thread posts to the inbox
   std::thread thread_;
 };
 
@@ -204,10 +255,15 @@ void require_positive(int value, const std::string& flag) {
 
 std::unique_ptr<Engine> make_engine(EngineConfig config, std::shared_ptr<CachePools> pools,
                                     std::unique_ptr<StepRunner> runner) {
+  return make_engine(config, std::move(pools), std::move(runner), nullptr);
+}
+
+std::unique_ptr<Engine> make_engine(EngineConfig config, std::shared_ptr<CachePools> pools,
+                                    std::unique_ptr<StepRunner> runner, std::unique_ptr<DiskTier> disk) {
   require_positive(config.max_num_seqs, "--max-num-seqs");
   require_positive(config.max_num_batched_tokens, "--max-num-batched-tokens");
   require_positive(config.max_model_len, "--max-model-len");
-  return std::make_unique<ThreadedEngine>(config, std::move(pools), std::move(runner));
+  return std::make_unique<ThreadedEngine>(config, std::move(pools), std::move(runner), std::move(disk));
 }
 
 }  // namespace krait

@@ -62,11 +62,16 @@ class Engine {
 };
 
 class CachePools;
+class DiskTier;
 class StepRunner;
 
 /// Starts the engine's thread. `pools` is shared with the runner, which reads and writes the memory that the engine
 /// hands out.
 std::unique_ptr<Engine> make_engine(EngineConfig config, std::shared_ptr<CachePools> pools,
                                     std::unique_ptr<StepRunner> runner);
+/// The same with a disk tier (null: none), which needs a prefix index: prefixes are written to it and come back from
+/// it.
+std::unique_ptr<Engine> make_engine(EngineConfig config, std::shared_ptr<CachePools> pools,
+                                    std::unique_ptr<StepRunner> runner, std::unique_ptr<DiskTier> disk);
 
 }  // namespace krait

@@ -91,12 +91,17 @@ EngineStats EngineInbox::stats() const {
   return stats;
 }
 
-EngineInbox::Commands EngineInbox::take(bool idle) {
+EngineInbox::Commands EngineInbox::take(const Rest& rest) {
   std::unique_lock lock(mutex_);
-  if (idle) {
-    idle_ = true;
+  if (rest.sleep) {
+    idle_ = rest.idle;
     idle_changed_.notify_all();
-    work_.wait(lock, [this] { return stop_ || !commands_.empty(); });
+    const auto has_work = [this] { return stop_ || !commands_.empty(); };
+    if (rest.until) {
+      work_.wait_until(lock, *rest.until, has_work);
+    } else {
+      work_.wait(lock, has_work);
+    }
     idle_ = false;
   }
   waiting_ += std::exchange(submitted_, 0);

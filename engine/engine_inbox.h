@@ -45,7 +45,13 @@ struct ContextImport {
   std::promise<Status> done;
 };
 
-using EngineCommand = std::variant<Submission, Cancellation, CancelEverything, ContextExport, ContextImport>;
+/// From the disk tier: what was asked for.
+struct PrefixArrival {
+  std::vector<ContextImage> images;
+};
+
+using EngineCommand =
+    std::variant<Submission, Cancellation, CancelEverything, ContextExport, ContextImport, PrefixArrival>;
 
 /// Everything that the engine's thread shares with its callers: commands on the way in, and what callers may know of
 /// the engine on the way out. One mutex, held for a few assignments at a time and never while anybody else's code runs.
@@ -79,8 +85,14 @@ class EngineInbox {
     std::vector<EngineCommand> commands;  ///< in the order in which they were given
     bool stop = false;
   };
-  /// All commands so far. Sleeps until there is one if the engine is `idle`.
-  [[nodiscard]] Commands take(bool idle);
+  /// How the engine may rest until the next command.
+  struct Rest {
+    bool sleep = false;                                          ///< it has nothing to compute
+    bool idle = false;                                           ///< no request is left either
+    std::optional<std::chrono::steady_clock::time_point> until;  ///< when it has something to do anyhow
+  };
+  /// All commands so far.
+  [[nodiscard]] Commands take(const Rest& rest);
   /// Tells callers the state after a round; `ended` are the ids of requests that are live no longer.
   void publish(const EngineStats& stats, const std::vector<std::string>& ended);
 

@@ -32,8 +32,16 @@ struct EngineStats {
   std::int64_t prefix_blocks = 0;
   std::int64_t prefix_evicted_blocks = 0;
   std::int64_t prefix_evicted_snapshots = 0;
-  std::int64_t state_slots_used = 0;  ///< by requests
-  std::int64_t kv_pages_used = 0;     ///< by requests, shared ones once
+  std::uint64_t disk_bytes = 0;      ///< of the cache directory's files, as all that follow
+  std::int64_t disk_entries = 0;     ///< on disk, or about to be
+  std::int64_t disk_hit_tokens = 0;  ///< brought back for requests
+  std::int64_t disk_entries_written = 0;
+  std::int64_t disk_entries_read = 0;
+  std::int64_t disk_entries_skipped = 0;  ///< not written: the queue or the disk was full
+  std::int64_t disk_entries_evicted = 0;
+  std::int64_t disk_entries_damaged = 0;  ///< deleted
+  std::int64_t state_slots_used = 0;      ///< by requests
+  std::int64_t kv_pages_used = 0;         ///< by requests, shared ones once
 };
 
 }  // namespace krait

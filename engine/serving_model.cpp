@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/cache/cache_pools.h"
+#include "engine/cache/disk/disk_tier.h"
 #include "engine/model_identity.h"
 #include "engine/model_plan.h"
 #include "models/config/config_reader.h"
@@ -70,6 +71,21 @@ bool reuses_prefixes(const LoadOptions& options, const ModelRunner& runner) {
   return true;
 }
 
+/// Null without --cache-dir. Throws where it can have no effect.
+std::unique_ptr<DiskTier> make_disk_tier(const LoadOptions& options, const EngineConfig& config,
+                                         const CachePools& pools) {
+  if (options.cache_dir.empty()) return nullptr;
+  const auto refuse = [](const std::string& why) {
+    throw StartupError(Error{
+        .code = ErrorCode::kInvalidArgument, .message = "--cache-dir has no effect: " + why, .field = "cache-dir"});
+  };
+  if (pools.prefix_index() == nullptr) refuse("no prefixes are cached (--enable-prefix-caching, --mamba-cache-mode)");
+  if (!pools.host_accessible()) refuse("this platform's caches cannot be copied to disk in this version");
+  return std::make_unique<DiskTier>(
+      DiskTierConfig{.folder = options.cache_dir, .max_bytes = options.cache_dir_bytes, .warn = options.on_warning},
+      ContextIdentity{.model = config.model_hash, .formats = config.cache_formats_hash, .layout = pools.layout()});
+}
+
 }  // namespace
 
 ServingModel::ServingModel() = default;
@@ -98,7 +114,7 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
                             .snapshots = options.snapshots,
                             .model_hash = model_hash,
                             .cache_formats_hash = cache_formats_hash};
-  serving->engine_ = make_engine(config, pools, std::move(plan.runner));
+  serving->engine_ = make_engine(config, pools, std::move(plan.runner), make_disk_tier(options, config, *pools));
   return serving;
 }
 

@@ -40,6 +40,11 @@ struct LoadOptions {
   int block_size = 16;
   /// `--enable-prefix-caching`; a model with recurrent state reuses nothing in the mode `none`.
   bool enable_prefix_caching = true;
+  /// `--cache-dir`: where prefixes are kept on disk; empty: nowhere.
+  std::string cache_dir;
+  std::size_t cache_dir_bytes = std::size_t{16} << 30U;  ///< `--cache-dir-size`
+  /// Is told of what an operator should know while the engine runs, on a thread of the engine; may be empty.
+  std::function<void(const std::string&)> on_warning;
   SnapshotConfig snapshots{};  ///< its block_size is the one above
   int max_num_seqs = 64;
   int max_num_batched_tokens = 2048;

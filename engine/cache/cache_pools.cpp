@@ -1,5 +1,6 @@
 #include "engine/cache/cache_pools.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/cache/prefix_index.h"
@@ -22,6 +23,11 @@ CachePools::~CachePools() = default;
 void CachePools::enable_prefix_index() {
   prefix_index_ = std::make_unique<PrefixIndex>(*this);
   budget_.on_pressure([this](std::size_t bytes) { return prefix_index_->make_room(bytes); });
+}
+
+bool CachePools::host_accessible() const {
+  const auto accessible = [](const auto& pool) { return pool->host_accessible(); };
+  return std::ranges::all_of(pages_, accessible) && (slots_ == nullptr || slots_->host_accessible());
 }
 
 std::size_t CachePools::idle_bytes() const {

@@ -117,6 +117,8 @@ class CachePools {
   [[nodiscard]] ItemPool* slots() { return slots_.get(); }  ///< null for a model without recurrent state
   [[nodiscard]] const ItemPool* slots() const { return slots_.get(); }
 
+  /// Whether the processor itself may read and write all items.
+  [[nodiscard]] bool host_accessible() const;
   /// Bytes of the items that only the prefix index holds: what eviction could free.
   [[nodiscard]] std::size_t idle_bytes() const;
 

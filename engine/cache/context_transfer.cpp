@@ -38,11 +38,7 @@ Status usable(const CachePools& pools) {
   if (pools.prefix_index() == nullptr) {
     return unsupported("contexts can be saved and restored with prefix caching only (--enable-prefix-caching)");
   }
-  bool accessible = pools.slots() == nullptr || pools.slots()->host_accessible();
-  for (std::size_t group = 0; group < pools.layout().kv_groups.size(); ++group) {
-    accessible = accessible && pools.pages(group).host_accessible();
-  }
-  if (accessible) return ok_status();
+  if (pools.host_accessible()) return ok_status();
   return unsupported("contexts cannot be copied out of this platform's memory in this version");
 }
 
@@ -163,6 +159,17 @@ ContextImage copy_match(const CachePools& pools, const std::string& salt, const 
   return image;
 }
 
+/// Ends the caller's hold on what a match found.
+void let_go(CachePools& pools, PrefixMatch& match) {
+  for (std::size_t group = 0; group < match.pages.size(); ++group) {
+    for (const std::int32_t page : match.pages[group]) {
+      if (page != 0) pools.pages(group).release(page);
+    }
+  }
+  if (match.slot != 0) pools.slots()->release(match.slot);
+  pools.prefix_index()->close(match.cursor);
+}
+
 }  // namespace
 
 Result<ContextImage> export_context(CachePools& pools, const std::string& salt, const std::vector<std::int32_t>& tokens,
@@ -174,13 +181,46 @@ Result<ContextImage> export_context(CachePools& pools, const std::string& salt, 
   prompt.push_back(kNoToken);
   PrefixMatch match = pools.prefix_index()->match(salt, prompt);
   ContextImage image = copy_match(pools, salt, tokens, match, std::max(0, first_block));
-  for (std::size_t group = 0; group < match.pages.size(); ++group) {
-    for (const std::int32_t page : match.pages[group]) {
-      if (page != 0) pools.pages(group).release(page);
+  let_go(pools, match);
+  return image;
+}
+
+UsablePrefix usable_prefix(CachePools& pools, const std::string& salt, const std::vector<std::int32_t>& prompt) {
+  if (pools.prefix_index() == nullptr || prompt.empty()) return {};
+  PrefixMatch match = pools.prefix_index()->match(salt, prompt);
+  const UsablePrefix usable{.computed_tokens = match.computed_tokens, .page_tokens = match.page_tokens};
+  let_go(pools, match);
+  return usable;
+}
+
+PathTokens tokens_of_path(const PrefixNode& node) {
+  std::vector<const PrefixNode*> path;
+  const PrefixNode* at = &node;
+  for (; at->parent != nullptr; at = at->parent) path.push_back(at);
+  PathTokens result{.salt = at->salt, .tokens = {}};
+  for (auto block = path.rbegin(); block != path.rend(); ++block) {
+    result.tokens.insert(result.tokens.end(), (*block)->tokens.begin(), (*block)->tokens.end());
+  }
+  return result;
+}
+
+std::optional<ContextImage> copy_path(const CachePools& pools, const PrefixNode& node, int first_block) {
+  const auto& groups = pools.layout().kv_groups;
+  PathTokens path = tokens_of_path(node);
+  ContextImage image{.salt = std::move(path.salt),
+                     .tokens = std::move(path.tokens),
+                     .first_block = first_block,
+                     .pages = std::vector<std::vector<std::string>>(groups.size()),
+                     .state = pools.slots() == nullptr ? std::string() : copy_out(*pools.slots(), node.snapshot)};
+  for (std::size_t group = 0; group < groups.size(); ++group) {
+    auto& pages = image.pages[group];
+    pages.resize(static_cast<std::size_t>(node.depth - first_block));
+    for (const PrefixNode* at = &node; at->depth > first_block; at = at->parent) {
+      if (at->depth <= first_needed_block(pools.layout(), group, node.depth * pools.layout().block_size)) break;
+      if (at->pages[group] == 0) return std::nullopt;
+      pages[static_cast<std::size_t>(at->depth - 1 - first_block)] = copy_out(pools.pages(group), at->pages[group]);
     }
   }
-  if (match.slot != 0) pools.slots()->release(match.slot);
-  pools.prefix_index()->close(match.cursor);
   return image;
 }
 

@@ -12,6 +12,9 @@
 namespace krait {
 namespace {
 
+/// Without recurrent state, how many blocks lie between those that `on_progress` tells of.
+constexpr int kBlocksBetween = 16;
+
 std::uint64_t hash_block(std::uint64_t before, std::span<const std::int32_t> tokens) {
   return XXH3_64bits_withSeed(tokens.data(), tokens.size_bytes(), before);
 }
@@ -83,11 +86,15 @@ std::size_t PrefixIndex::full_depth(const Path& path) const {
   return path.size();
 }
 
-std::size_t PrefixIndex::first_needed_block(std::size_t group, int start) const {
-  const int window = pools_.layout().kv_groups[group].sliding_window;
+int first_needed_block(const CacheLayout& layout, std::size_t group, int start) {
+  const int window = layout.kv_groups[group].sliding_window;
   if (window == 0) return 0;
   // One token more than a window of that many tokens with the last one among them: some families count without it.
-  return static_cast<std::size_t>(std::max(0, start - window) / pools_.layout().block_size);
+  return std::max(0, start - window) / layout.block_size;
+}
+
+std::size_t PrefixIndex::first_needed_block(std::size_t group, int start) const {
+  return static_cast<std::size_t>(krait::first_needed_block(pools_.layout(), group, start));
 }
 
 std::size_t PrefixIndex::page_depth(const Path& path, std::size_t depth, int start) const {
@@ -210,6 +217,7 @@ void PrefixIndex::extend(Cursor& cursor, std::span<const std::int32_t> block, st
   node->window_used = clock_;
   share_pages(*node, pages);
   move_cursor(cursor, node);
+  if (on_progress_ && pools_.slots() == nullptr && node->depth % kBlocksBetween == 0) on_progress_(*node);
 }
 
 bool PrefixIndex::add_snapshot(Cursor cursor, int tokens, std::int32_t slot) {
@@ -227,6 +235,7 @@ bool PrefixIndex::add_snapshot(Cursor cursor, int tokens, std::int32_t slot) {
   ++stats_.snapshots;
   touch_snapshot(*node);
   reorder(*node);
+  if (on_progress_) on_progress_(*node);
   return true;
 }
 
@@ -242,7 +251,9 @@ void PrefixIndex::move_cursor(Cursor& cursor, PrefixNode* to) {
 }
 
 void PrefixIndex::close(Cursor& cursor) {
-  if (cursor != nullptr) move_cursor(cursor, nullptr);
+  if (cursor == nullptr) return;
+  if (on_progress_ && pools_.slots() == nullptr && cursor->parent != nullptr) on_progress_(*cursor);
+  move_cursor(cursor, nullptr);
 }
 
 }  // namespace krait

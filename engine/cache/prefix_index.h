@@ -2,11 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "engine/cache/prefix_node.h"
@@ -14,6 +16,7 @@
 namespace krait {
 
 class CachePools;
+struct CacheLayout;
 
 /// What a prompt finds in the index. The caller holds every page of `pages` and the slot, and must release them.
 struct PrefixMatch {
@@ -31,6 +34,10 @@ struct PrefixMatch {
   bool too_short = false;                        ///< no block of it could ever be reused
   bool new_salt = false;                         ///< it has a salt, and nothing was listed under it
 };
+
+/// First block whose page a group needs when the token at `start` is computed: with a sliding window, those before are
+/// out of it.
+int first_needed_block(const CacheLayout& layout, std::size_t group, int start);
 
 struct PrefixIndexStats {
   std::int64_t nodes = 0;
@@ -76,6 +83,10 @@ class PrefixIndex {
   void close(Cursor& cursor);
   /// Lets go of the snapshot that lies in this slot, if there is one: its other holder needs the slot to go on.
   void forget_snapshot(std::int32_t slot);
+
+  /// Is told of blocks that are worth keeping elsewhere: those with a new snapshot; without recurrent state every few
+  /// blocks, and those where a cursor is closed. Must not change the index.
+  void on_progress(std::function<void(const PrefixNode&)> listener) { on_progress_ = std::move(listener); }
 
   /// Lets go of what saves least until the budget has room for `bytes` more; false when nothing is left to let go of.
   bool make_room(std::size_t bytes);
@@ -140,6 +151,7 @@ class PrefixIndex {
   PrefixOrder windows_;    ///< blocks with pages in window groups, the longest unused first
   PrefixOrder snapshots_;  ///< the one that saves least first
   PrefixIndexStats stats_;
+  std::function<void(const PrefixNode&)> on_progress_;
 };
 
 }  // namespace krait

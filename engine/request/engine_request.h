@@ -36,4 +36,9 @@ struct EngineRequest {
   std::shared_ptr<const CompiledConstraint> constraint{};
 };
 
+/// Whether a cached prefix may stand for computing it: not where a caller wants to see rows of the prompt.
+[[nodiscard]] inline bool may_reuse_prefix(const EngineRequest& request) {
+  return request.prompt_logits != PromptLogits::kAll && !request.prompt_logprobs && !request.generated_logits;
+}
+
 }  // namespace krait

@@ -10,9 +10,7 @@ RequestState::RequestState(std::uint64_t key_in, EngineRequest request_in, TimeP
   stats.arrival = arrival;
 }
 
-bool RequestState::may_reuse_prefix() const {
-  return request.prompt_logits != PromptLogits::kAll && !request.prompt_logprobs && !request.generated_logits;
-}
+bool RequestState::may_reuse_prefix() const { return krait::may_reuse_prefix(request); }
 
 SampleRow RequestState::sample_row() const {
   const SamplingParams& sampling = request.sampling;

@@ -52,6 +52,9 @@ class OptionFlags {
     if (spec.type == OptionType::kFlag) {
       command.add_flag_callback(
           flag, [&texts] { texts = {"true"}; }, help);
+      if (spec.default_text != "true") return;
+      command.add_flag_callback(
+          "--no-" + name, [&texts] { texts = {"false"}; }, "Turns " + flag + " off.");
       return;
     }
     // One value a flag, so that a list does not swallow MODEL; of a repeated flag the last one counts, unless it is a

@@ -70,6 +70,11 @@ const std::vector<OptionSpec>& table() {
       {"cache-memory", kCacheMemory, "0.5", "SIZE",
        "Memory for KV pages and recurrent states: 512MiB, 2GiB, or a share of what is free after the weights.",
        kAnyModel},
+      {"cache-dir", kText, "", "DIR",
+       "Keep the KV pages and recurrent states of prompts in this folder too, from where they come back after a "
+       "restart; empty: nowhere.",
+       kServeOnly},
+      {"cache-dir-size", kBytes, "16GiB", "SIZE", "The most that --cache-dir may take for a model.", kServeOnly},
       {"block-size", kInteger, "16", "N", "Tokens in a KV page.", kAnyModel, 1, 1024},
       {"enable-prefix-caching", kFlag, "true", "",
        "Reuse the KV pages and recurrent states of prompts that begin alike; --no-enable-prefix-caching turns it off.",

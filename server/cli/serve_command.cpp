@@ -95,6 +95,7 @@ int run_serve(const CommandInput& input) {
   const std::string folder = resolve_model_or_throw(input);
   LoadOptions load_options = make_load_options(input.values, folder);
   load_options.on_progress = make_progress();
+  load_options.on_warning = [](const std::string& warning) { spdlog::warn("{}", warning); };
   const std::string name = options.served_model_name.empty() ? input.model : options.served_model_name;
 
   // Destroyed bottom up: the front ends let go of their requests before the service and the engine end.

@@ -70,6 +70,8 @@ LoadOptions make_load_options(const OptionValues& values, const std::string& mod
   options.compute_dtype = as_dtype(values, "compute-dtype");
   options.mamba = make_mamba_config(values);
   options.cache_memory = parse_cache_memory(values.text("cache-memory").value_or("")).value_or(CacheMemory{});
+  options.cache_dir = values.text("cache-dir").value_or("");
+  options.cache_dir_bytes = parse_byte_size(values.text("cache-dir-size").value_or("")).value_or(0);
   options.block_size = as_int(values, "block-size");
   options.enable_prefix_caching = values.flag("enable-prefix-caching");
   options.snapshots = make_snapshot_config(values);

@@ -16,7 +16,8 @@ struct EngineMetric {
   const char* help;
   MetricType type;
   double (*read)(const EngineStats&);
-  const char* finished_reason = nullptr;  ///< a second label; rows of one name stand together
+  const char* label_value = nullptr;  ///< of a second label; rows of one name stand together
+  const char* label = "finished_reason";
 };
 
 double as_double(std::int64_t value) { return static_cast<double>(value); }
@@ -28,6 +29,12 @@ double cache_usage(const EngineStats& stats) {
   return used / static_cast<double>(stats.cache_bytes_total);
 }
 
+constexpr const char* kTierBytes = "krait:cache_bytes";
+constexpr const char* kTierBytesHelp = "Bytes in the caches, by tier: memory, and the cache directory's files.";
+constexpr const char* kDiskEntries = "krait:disk_cache_entries_total";
+constexpr const char* kDiskEntriesHelp =
+    "Entries of the cache directory by what became of them: written, read, skipped (the queue or the disk was full), "
+    "evicted, damaged (deleted).";
 constexpr const char* kSuccess = "krait:request_success_total";
 constexpr const char* kSuccessHelp = "Requests that ended, by reason.";
 
@@ -60,6 +67,22 @@ const std::array kEngineMetrics = {
                  MetricType::Counter, [](const EngineStats& s) { return as_double(s.prefix_evicted_blocks); }},
     EngineMetric{"krait:prefix_cache_bytes", "Cache bytes that only the prefix cache holds, and can let go of.",
                  MetricType::Gauge, [](const EngineStats& s) { return static_cast<double>(s.cache_bytes_cached); }},
+    EngineMetric{kTierBytes, kTierBytesHelp, MetricType::Gauge,
+                 [](const EngineStats& s) { return static_cast<double>(s.cache_bytes_used); }, "memory", "tier"},
+    EngineMetric{kTierBytes, kTierBytesHelp, MetricType::Gauge,
+                 [](const EngineStats& s) { return static_cast<double>(s.disk_bytes); }, "disk", "tier"},
+    EngineMetric{"krait:disk_cache_hits_total", "Tokens of prompts that came back from the cache directory.",
+                 MetricType::Counter, [](const EngineStats& s) { return as_double(s.disk_hit_tokens); }},
+    EngineMetric{kDiskEntries, kDiskEntriesHelp, MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.disk_entries_written); }, "written", "event"},
+    EngineMetric{kDiskEntries, kDiskEntriesHelp, MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.disk_entries_read); }, "read", "event"},
+    EngineMetric{kDiskEntries, kDiskEntriesHelp, MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.disk_entries_skipped); }, "skipped", "event"},
+    EngineMetric{kDiskEntries, kDiskEntriesHelp, MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.disk_entries_evicted); }, "evicted", "event"},
+    EngineMetric{kDiskEntries, kDiskEntriesHelp, MetricType::Counter,
+                 [](const EngineStats& s) { return as_double(s.disk_entries_damaged); }, "damaged", "event"},
     EngineMetric{"krait:num_preemptions_total", "Requests that lost their memory and are computed again.",
                  MetricType::Counter, [](const EngineStats& s) { return as_double(s.preemptions_total); }},
     EngineMetric{"krait:prompt_tokens_total", "Tokens of prompts, once a request.", MetricType::Counter,
@@ -84,7 +107,7 @@ const std::array kEngineMetrics = {
 
 ClientMetric make_metric(const EngineMetric& row, const std::string& model, const EngineStats& stats) {
   ClientMetric metric;
-  if (row.finished_reason != nullptr) metric.label.push_back({"finished_reason", row.finished_reason});
+  if (row.label_value != nullptr) metric.label.push_back({row.label, row.label_value});
   metric.label.push_back({"model_name", model});
   const double value = row.read(stats);
   if (row.type == MetricType::Gauge)

@@ -1,6 +1,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
 #include <random>
+#include <thread>
 
 #include "demo_model.h"
 #include "golden_file.h"
@@ -157,5 +161,61 @@ TEST_CASE("a context that is saved, written, read and taken in by another engine
       const auto hits = to->engine().stats().prefix_hit_tokens;
       CHECK(hits >= static_cast<std::int64_t>(image->tokens.size()));
     }
+  }
+}
+
+namespace {
+
+/// A folder that is gone at the end.
+struct TemporaryFolder {
+  TemporaryFolder() : path((std::filesystem::temp_directory_path() / "krait-golden-XXXXXX").string()) {
+    REQUIRE(::mkdtemp(path.data()) != nullptr);
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::string path;
+};
+
+/// The tier looks through its folder in the background.
+void await_entries(const Engine& engine) {
+  while (engine.stats().disk_entries == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+}  // namespace
+
+TEST_CASE("what an engine has left on disk gives the next one the bits of a cold run, in every family") {
+  for (const std::string& folder : fixture_folders()) {
+    CAPTURE(folder);
+    std::mt19937 generator(19);
+    LoadOptions options = fixture_options(folder);
+    options.enable_prefix_caching = false;
+    const auto cold = ServingModel::load(options);
+    // Without recurrent state, entries end at every 16th block.
+    auto first = related_requests(generator, 2);
+    const auto stem = random_ids(generator, 300);
+    for (EngineRequest& request : first) {
+      request.prompt.insert(request.prompt.begin(), stem.begin(), stem.end());
+      request.prompt.resize(std::min<std::size_t>(request.prompt.size(), 330));
+    }
+    if (cold->summary().max_model_len < 400) continue;
+    const auto answers = answer_alone(cold->engine(), first);
+    const auto second = next_turns(first, answers, generator);
+    const auto expected = answer_alone(cold->engine(), second);
+
+    const TemporaryFolder cache;
+    options.enable_prefix_caching = true;
+    options.cache_dir = cache.path;
+    {
+      const auto writer = ServingModel::load(options);
+      REQUIRE(answer_together(writer->engine(), first) == answers);
+    }
+    const auto reader = ServingModel::load(options);
+    await_entries(reader->engine());
+    REQUIRE(answer_together(reader->engine(), second) == expected);
+    const EngineStats stats = reader->engine().stats();
+    CHECK(stats.disk_hit_tokens >= 256);
+    CHECK(stats.prefix_hit_tokens >= 256);
+    CHECK(stats.disk_entries_damaged == 0);
   }
 }
