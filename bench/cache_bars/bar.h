@@ -33,5 +33,6 @@ BarResult long_prompt_itl();
 BarResult long_prompt_rate();
 BarResult schedule_256();
 BarResult random_steps();
+BarResult kill_cache_dir();
 
 }  // namespace krait::bench

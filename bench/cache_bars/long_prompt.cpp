@@ -48,6 +48,7 @@ LongPromptRun run() {
   Clock::time_point end;
   run.rate_alone = prefill_rate(shape, 71, begin, end);
 
+  std::fprintf(stderr, "long_prompt: %.0f tokens/s alone\n", run.rate_alone);
   std::vector<std::unique_ptr<Stream>> streams;
   const Clock::time_point start = Clock::now();
   for (int i = 0; i < kStreams; ++i) {

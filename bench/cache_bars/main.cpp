@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/cache_bars/bar.h"
+#include "bench/cache_bars/victim.h"
 #include "kernels/result.h"
 
 using namespace krait;
@@ -23,6 +24,7 @@ constexpr std::array kBars = {
     Bar{"long_prompt_rate", long_prompt_rate},
     Bar{"schedule_256", schedule_256},
     Bar{"random_steps", random_steps},
+    Bar{"kill_cache_dir", kill_cache_dir},
 };
 
 const Bar* find(std::string_view name) {
@@ -56,6 +58,7 @@ BarResult measure(const Bar& bar) {
 /// cache_bars [NAME...]: measures the named bars, or all, and prints one line of JSON each. 0: all hold; 1: one does
 /// not; 2: an unknown name.
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == kVictimCommand) return run_victim(argc, argv);
   std::vector<const Bar*> bars;
   for (int i = 1; i < argc; ++i) {
     const Bar* bar = find(argv[i]);
