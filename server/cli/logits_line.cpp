@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "server/openai/field_reader.h"
-#include "server/openai/json_text.h"
+#include "server/service/json_text.h"
 #include "server/service/validation.h"
 
 namespace krait::server {

@@ -93,6 +93,12 @@ const std::vector<OptionSpec>& table() {
        1048576},
       {"snapshot-interval", kInteger, "2048", "N",
        "Tokens between states inside a long prompt with --mamba-cache-mode auto; 0: none.", kAnyModel, 0, 1048576},
+      {"enable-sessions", kFlag, "false", "",
+       "Serve /v1/sessions: finished requests can be saved, forked, downloaded and gone on with.", kServeOnly},
+      {"session-memory", kBytes, "1GiB", "SIZE",
+       "Memory for all sessions together; one that does not fit is answered "
+       "507.",
+       kServeOnly},
       {"max-num-seqs", kInteger, "64", "N", "Requests that run at once.", kAnyModel, 1, 65536},
       {"max-num-batched-tokens", kInteger, "2048", "N", "Tokens in a step: decodes first, then pieces of prompts.",
        kAnyModel, 1, 1048576},

@@ -103,6 +103,7 @@ int run_serve(const CommandInput& input) {
   PrefixWatch prefix_watch(metrics, [](const std::string& words) { spdlog::warn("{}", words); });
   LoadedModel model;
   Service service(2, &prefix_watch);
+  if (options.sessions.has_value()) service.enable_sessions(*options.sessions);
   FrontEnds front_ends(options, service, metrics);
   model = load_model(input, load_options, name);
   const auto stats = [engine = model.served.engine] { return engine->stats(); };
@@ -111,6 +112,7 @@ int run_serve(const CommandInput& input) {
       {.snapshots = load_options.snapshots, .has_state = model.serving->summary().state_bytes_per_request > 0}, stats);
   signals.serving();
   service.add_model(model.served);
+  if (service.sessions() != nullptr) service.sessions()->read_directory();
   front_ends.set_serving(true);
 
   log_summary(model.serving->summary(), model.served);

@@ -39,6 +39,20 @@ SnapshotConfig make_snapshot_config(const OptionValues& values) {
   return config;
 }
 
+/// nullopt: off. A session is what the prefix cache holds of a context, so there must be one.
+std::optional<SessionOptions> make_session_options(const OptionValues& values) {
+  if (!values.flag("enable-sessions")) return std::nullopt;
+  const auto contradicts = [](const std::string& other) {
+    return StartupError(Error{.code = ErrorCode::kInvalidArgument,
+                              .message = "--enable-sessions cannot be combined with " + other +
+                                         ": sessions are kept and restored through the prefix cache",
+                              .field = "enable-sessions"});
+  };
+  if (!values.flag("enable-prefix-caching")) throw contradicts("--no-enable-prefix-caching");
+  if (values.text("mamba-cache-mode") == "none") throw contradicts("--mamba-cache-mode none");
+  return SessionOptions{.max_bytes = parse_byte_size(values.text("session-memory").value_or("")).value_or(0)};
+}
+
 }  // namespace
 
 ServerOptions make_server_options(const OptionValues& values) {
@@ -48,6 +62,7 @@ ServerOptions make_server_options(const OptionValues& values) {
   options.grpc_port = static_cast<std::uint16_t>(as_int(values, "grpc-port"));
   options.served_model_name = values.text("served-model-name").value_or("");
   options.api_key = values.text("api-key").value_or("");
+  options.sessions = make_session_options(values);
   options.api_key_rate = as_int(values, "api-key-rate");
   if (options.api_key_rate > 0 && options.api_key.empty()) {
     throw StartupError(

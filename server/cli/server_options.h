@@ -3,10 +3,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "engine/serving_model.h"
 #include "server/cli/option_values.h"
+#include "server/service/session_service.h"
 
 namespace krait::server {
 
@@ -14,10 +16,11 @@ namespace krait::server {
 struct ServerOptions {
   std::string host;
   std::uint16_t port = 0;
-  std::uint16_t grpc_port = 0;    ///< 0: off
-  std::string served_model_name;  ///< empty: as the model was given
-  std::string api_key;            ///< empty: none asked for
-  int api_key_rate = 0;           ///< requests a minute; 0: any number
+  std::uint16_t grpc_port = 0;               ///< 0: off
+  std::string served_model_name;             ///< empty: as the model was given
+  std::string api_key;                       ///< empty: none asked for
+  int api_key_rate = 0;                      ///< requests a minute; 0: any number
+  std::optional<SessionOptions> sessions{};  ///< nullopt: off
   std::chrono::milliseconds drain_timeout{0};
   std::size_t max_body_size = 0;
   bool vllm_metrics = false;

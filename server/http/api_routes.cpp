@@ -1,8 +1,8 @@
 #include "server/http/api_routes.h"
 
-#include "server/openai/json_text.h"
 #include "server/openai/responses.h"
 #include "server/service/error_mapping.h"
+#include "server/service/json_text.h"
 
 namespace krait::server {
 namespace {
@@ -61,6 +61,12 @@ HttpReply answer_simple_route(const Route& route, HttpContext& context) {
     case Endpoint::kChat:
     case Endpoint::kTokenize:
     case Endpoint::kDetokenize:
+    case Endpoint::kSaveSession:
+    case Endpoint::kListSessions:
+    case Endpoint::kForkSession:
+    case Endpoint::kDeleteSession:
+    case Endpoint::kGetSessionFile:
+    case Endpoint::kPutSessionFile:
       break;
   }
   KRAIT_BUG("not a simple route");

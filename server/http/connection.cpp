@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -13,6 +14,7 @@
 #include "server/http/api_routes.h"
 #include "server/http/generation_stream.h"
 #include "server/http/response_writer.h"
+#include "server/http/session_routes.h"
 #include "server/http/tokenize_routes.h"
 #include "server/openai/responses.h"
 #include "server/service/api_key.h"
@@ -31,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint32_t kMaxHeaderBytes = 64U << 10;
 constexpr std::size_t kMaxPipelinedBytes = 256U << 10;
+constexpr std::size_t kBodyPiece = std::size_t{16} << 20;  ///< what must come within the body's time
 constexpr std::chrono::seconds kLinger{2};
 
 /// Counts a request as active for as long as it lives.
@@ -95,11 +98,11 @@ class Connection {
   asio::awaitable<bool> serve_request() {
     Parser parser;
     parser.header_limit(kMaxHeaderBytes);
-    parser.body_limit(context_.options.max_body_size);
+    parser.body_limit(boost::none);  // goes by the path, which the head tells
     beast::error_code error;
     stream_.expires_after(context_.options.idle_timeout);
     co_await http::async_read_header(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
-    if (error) co_return co_await refuse_unreadable(error);
+    if (error) co_return co_await refuse_unreadable(error, context_.options.max_body_size);
 
     const ActiveRequest active(context_.active_requests);
     const Clock::time_point start = Clock::now();
@@ -114,16 +117,43 @@ class Connection {
       HttpReply reply = rate_limited_reply(*context_.options.rate_limit, wait);
       co_await writer.send(std::move(reply));
     } else {
-      if (parser.get()[http::field::expect] == "100-continue") co_await writer.send_continue();
-      stream_.expires_after(context_.options.body_timeout);
-      co_await http::async_read(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
-      stream_.expires_never();
-      if (error) co_return co_await refuse_unreadable(error);
-      co_await answer(match.route, parser.get().body(), writer, log);
+      const std::size_t limit = body_limit(match.route);
+      error = co_await read_body(parser, limit, writer);
+      if (error) co_return co_await refuse_unreadable(error, limit);
+      co_await answer(match.route, std::move(parser.get().body()), writer, log);
     }
     write_log(parser, match, writer, start, log);
     if (!writer.keep_alive() && !parser.is_done()) co_await linger();
     co_return writer.keep_alive();
+  }
+
+  /// A session's file may be as large as the sessions' memory, and then some for what it does not count.
+  [[nodiscard]] std::size_t body_limit(const Route& route) const {
+    const SessionService* sessions = context_.service.sessions();
+    if (route.endpoint != Endpoint::kPutSessionFile || sessions == nullptr) return context_.options.max_body_size;
+    return std::max(context_.options.max_body_size, sessions->max_bytes() + kMaxHeaderBytes);
+  }
+
+  /// A large body may take longer than a small one, as long as it comes at all.
+  asio::awaitable<beast::error_code> read_body(Parser& parser, std::size_t limit, ResponseWriter& writer) {
+    beast::error_code error;
+    if (const auto length = parser.content_length(); length.has_value() && *length > limit) {
+      error = http::error::body_limit;
+      co_return error;
+    }
+    parser.body_limit(limit);
+    parser.eager(true);
+    if (parser.get()[http::field::expect] == "100-continue") co_await writer.send_continue();
+    stream_.expires_after(context_.options.body_timeout);
+    std::size_t told = 0;
+    while (!error && !parser.is_done()) {
+      co_await http::async_read_some(stream_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
+      if (parser.get().body().size() < told + kBodyPiece) continue;
+      told = parser.get().body().size();
+      stream_.expires_after(context_.options.body_timeout);
+    }
+    stream_.expires_never();
+    co_return error;
   }
 
   bool is_allowed(const Parser& parser) const {
@@ -149,10 +179,10 @@ class Connection {
 
   /// Answers what could not be read as a request; a connection that just ended gets no answer. Always false: it is
   /// closed.
-  asio::awaitable<bool> refuse_unreadable(beast::error_code error) {
+  asio::awaitable<bool> refuse_unreadable(beast::error_code error, std::size_t limit) {
     if (error.category() != make_error_code(http::error::end_of_stream).category()) co_return false;
     if (error == http::error::end_of_stream || error == http::error::partial_message) co_return false;
-    HttpReply reply = unreadable_reply(error, context_.options.max_body_size);
+    HttpReply reply = unreadable_reply(error, limit);
     spdlog::info("unreadable request: {} ({})", reply.status, error.message());
     ResponseWriter writer(stream_, 11, false, context_.options.write_timeout);
     co_await writer.send(std::move(reply));
@@ -161,7 +191,11 @@ class Connection {
   }
 
   /// A request that generates runs beside a watch on the socket; whichever ends first cancels the other.
-  asio::awaitable<void> answer(const Route& route, const std::string& body, ResponseWriter& writer, std::string& log) {
+  asio::awaitable<void> answer(const Route& route, std::string body, ResponseWriter& writer, std::string& log) {
+    if (is_session_endpoint(route.endpoint)) {
+      co_await answer_sessions(route, std::move(body), context_, writer, log);
+      co_return;
+    }
     if (route.endpoint == Endpoint::kTokenize || route.endpoint == Endpoint::kDetokenize) {
       HttpReply reply = co_await answer_tokenize(route.endpoint, body, context_, log);
       co_await writer.send(std::move(reply));

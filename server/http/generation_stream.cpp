@@ -10,9 +10,9 @@
 #include <memory>
 
 #include "server/http/header_list.h"
-#include "server/openai/json_text.h"
 #include "server/openai/request_parser.h"
 #include "server/openai/responses.h"
+#include "server/service/json_text.h"
 
 namespace krait::server {
 

@@ -1,5 +1,6 @@
 #include "server/http/response_writer.h"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -57,6 +58,31 @@ asio::awaitable<bool> ResponseWriter::send(HttpReply reply) {
   if (error) keep_alive_ = false;
   finished_ = !error;
   co_return !error;
+}
+
+asio::awaitable<bool> ResponseWriter::send_parts(HttpReply head, std::vector<std::string_view> parts) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  status_ = head.status;
+  http::response<http::empty_body> response(static_cast<http::status>(head.status), version_);
+  response.set(http::field::content_type, head.content_type);
+  set_common(response, head.headers, keep_alive_);
+  std::size_t length = 0;
+  for (const std::string_view part : parts) length += part.size();
+  response.content_length(length);
+  http::response_serializer<http::empty_body> serializer(response);
+  beast::error_code error;
+  stream_.expires_after(timeout_);
+  co_await http::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, error));
+  stream_.expires_never();
+  if (error) keep_alive_ = false;
+  bool alive = !error;
+  for (std::size_t i = 0; alive && !omit_body_ && i < parts.size(); ++i) {
+    for (std::string_view left = parts[i]; alive && !left.empty(); left.remove_prefix(std::min(kPiece, left.size()))) {
+      alive = co_await write(asio::const_buffer(left.data(), std::min(kPiece, left.size())));
+    }
+  }
+  finished_ = alive;
+  co_return alive;
 }
 
 asio::awaitable<bool> ResponseWriter::begin_events(std::vector<std::pair<std::string, std::string>> headers) {

@@ -22,6 +22,9 @@ class ResponseWriter {
 
   boost::asio::awaitable<bool> send(HttpReply reply);
 
+  /// The reply's head, and as its body the `parts`, which must live until then. Each piece has a deadline of its own.
+  boost::asio::awaitable<bool> send_parts(HttpReply head, std::vector<std::string_view> parts);
+
   /// A stream of server-sent events: the head, any number of pieces, the end. Chunked; to an HTTP/1.0 client the end is
   /// the connection's.
   boost::asio::awaitable<bool> begin_events(std::vector<std::pair<std::string, std::string>> headers);

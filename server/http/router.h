@@ -7,11 +7,27 @@
 
 namespace krait::server {
 
-enum class Endpoint { kCompletions, kChat, kTokenize, kDetokenize, kModels, kModel, kHealth, kVersion, kMetrics };
+enum class Endpoint {
+  kCompletions,
+  kChat,
+  kTokenize,
+  kDetokenize,
+  kModels,
+  kModel,
+  kSaveSession,
+  kListSessions,
+  kForkSession,
+  kDeleteSession,
+  kGetSessionFile,
+  kPutSessionFile,
+  kHealth,
+  kVersion,
+  kMetrics
+};
 
 struct Route {
   Endpoint endpoint = Endpoint::kHealth;
-  std::string parameter;  ///< of kModel: the model's name, percent-decoded
+  std::string parameter;  ///< of kModel and the sessions' endpoints: the name, percent-decoded
 };
 
 struct RouteError {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kernels/result.h"
-#include "server/openai/json_text.h"
+#include "server/service/json_text.h"
 
 namespace krait::server {
 

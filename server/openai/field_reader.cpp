@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "server/openai/json_text.h"
+#include "server/service/json_text.h"
 #include "server/service/parameter_ranges.h"
 
 namespace krait::server {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "server/openai/json_text.h"
+#include "server/service/json_text.h"
 #include "server/service/generation_event.h"
 
 namespace krait::server {

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "kernels/result.h"
-#include "server/openai/json_text.h"
+#include "server/service/json_text.h"
 
 namespace krait::server {
 

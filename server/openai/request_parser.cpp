@@ -9,7 +9,7 @@
 #include "server/openai/chat_fields.h"
 #include "server/openai/field_reader.h"
 #include "server/openai/format_fields.h"
-#include "server/openai/json_text.h"
+#include "server/service/json_text.h"
 #include "server/openai/tool_fields.h"
 #include "server/service/parameter_ranges.h"
 
@@ -100,7 +100,7 @@ void read_service_fields(FieldReader& reader, GenerationRequest& request) {
   request.priority = reader.integer("priority").value_or(0);
   request.timeout = reader.number("timeout");
   request.cache_salt = reader.text("cache_salt").value_or("");
-  request.session = reader.text("session_id").value_or("");
+  request.session = reader.text("session").value_or("");
   request.echo = reader.flag("echo", false);
   // Known and without meaning here: an end user's name and bookkeeping that some clients always send.
   for (const char* name : {"user", "metadata", "store", "service_tier"}) reader.find(name);

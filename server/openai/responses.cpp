@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/openai/json_text.h"
+#include "server/service/json_text.h"
 #include "server/openai/logprobs_json.h"
 #include "server/service/error_mapping.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/result.h"
-#include "server/openai/json_text.h"
+#include "server/service/json_text.h"
 #include "server/openai/request_parser.h"
 #include "server/service/generation_event.h"
 #include "server/service/served_model.h"

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kernels/result.h"
-#include "server/openai/json_text.h"
+#include "server/service/json_text.h"
 #include "server/service/tokenization.h"
 
 namespace krait::server {

@@ -75,9 +75,9 @@ struct GenerationRequest {
   std::int64_t priority = 0;      ///< the lower number goes first
   std::optional<double> timeout;  ///< seconds after its arrival at which a request that has not ended fails
   std::string cache_salt;
+  std::string session;  ///< the name of the one to go on with; empty: none
 
   // Not served yet.
-  std::string session;
   std::string adapter;
 };
 

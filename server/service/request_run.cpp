@@ -8,6 +8,7 @@
 #include "server/service/answer_assembler.h"
 #include "server/service/cache_points.h"
 #include "server/service/prompt_encoding.h"
+#include "server/service/session_prompt.h"
 #include "server/service/utf8.h"
 
 namespace krait::server {
@@ -25,8 +26,12 @@ bool has_anything(const Delta& delta) {
 
 }  // namespace
 
-RequestRun::RequestRun(GenerationRequest request, ServedModel model, RunContext context)
-    : request_(std::move(request)), model_(std::move(model)), context_(std::move(context)) {
+RequestRun::RequestRun(GenerationRequest request, ServedModel model, std::shared_ptr<const Session> session,
+                       RunContext context)
+    : request_(std::move(request)),
+      model_(std::move(model)),
+      session_(std::move(session)),
+      context_(std::move(context)) {
   if (!request_.timeout.has_value()) return;
   const std::chrono::duration<double> timeout(*request_.timeout);
   deadline_ = arrival_ + std::chrono::ceil<std::chrono::milliseconds>(timeout);
@@ -34,9 +39,14 @@ RequestRun::RequestRun(GenerationRequest request, ServedModel model, RunContext 
 
 void RequestRun::start() {
   // A weak pointer: when the reader leaves while the job waits, there is nothing left to do.
-  context_.workers->post([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->prepare();
-  });
+  auto prepare = [weak = weak_from_this(), workers = context_.workers] {
+    workers->post([weak] {
+      if (const auto self = weak.lock()) self->prepare();
+    });
+  };
+  if (context_.sessions != nullptr) context_.sessions->recent().begin(request_.id);
+  if (session_ == nullptr) return prepare();
+  context_.sessions->restore(session_, std::move(prepare));
 }
 
 /// On a worker. A constraint is compiled elsewhere, and the rest goes on then.
@@ -53,7 +63,8 @@ Status RequestRun::encode_chat() {
   Result<OutputPlan> plan = plan_output(request_, model_.formats, *text);
   if (!plan.ok()) return std::move(plan).error();
   plan_ = std::move(*plan);
-  Result<std::vector<std::int32_t>> ids = encode_text(*text, model_, false, "messages");
+  Result<std::vector<std::int32_t>> ids = session_ == nullptr ? encode_text(*text, model_, false, "messages")
+                                                              : encode_conversation(*session_, *text, model_);
   if (!ids.ok()) return std::move(ids).error();
   cache_points_ = chat_cache_points(*request_.chat, model_, *text, *ids);
   prompts_.push_back(std::move(*ids));
@@ -71,11 +82,14 @@ Status RequestRun::encode_all() {
       prompts_.push_back(*ids);
       continue;
     }
+    const bool begins = session_ == nullptr;
     Result<std::vector<std::int32_t>> ids =
-        encode_text(std::get<std::string>(prompt), model_, request_.add_special_tokens, "prompt");
+        encode_text(std::get<std::string>(prompt), model_, begins && request_.add_special_tokens, "prompt");
     if (!ids.ok()) return std::move(ids).error();
     prompts_.push_back(std::move(*ids));
   }
+  if (session_ == nullptr) return ok_status();
+  for (auto& prompt : prompts_) prompt.insert(prompt.begin(), session_->tokens.begin(), session_->tokens.end());
   return ok_status();
 }
 
@@ -263,6 +277,7 @@ void RequestRun::handle(Choice& choice, TokenEvent event) {
   }
   const bool ended = event.finish == FinishReason::kStop || event.finish == FinishReason::kLength;
   if (!stopped && ended) choice.assembler.finish(delta);
+  if (context_.sessions != nullptr) choice.answer.add(delta);
   if (has_anything(delta)) show(choice, std::move(delta));
   if (stopped) {
     model_.engine->abort(choice.id, FinishReason::kStop);
@@ -296,6 +311,7 @@ void RequestRun::finish_choice(Choice& choice, ChoiceFinished finished) {
   cached_tokens_.fetch_add(choice.index % request_.candidates() == 0 ? choice.stats.cached_tokens : 0);
   show(choice, std::move(finished));
   if (unfinished_.fetch_sub(1) != 1) return;
+  record_end(choice);
   events_->push(Completed{.usage = {.prompt_tokens = prompt_tokens_,
                                     .cached_tokens = cached_tokens_.load(),
                                     .completion_tokens = completion_tokens_.load(),
@@ -325,7 +341,32 @@ void RequestRun::observe_finish(const Choice& choice, FinishReason reason) {
                                          .finished = std::chrono::steady_clock::now()});
 }
 
+/// Before the last event goes out: who has read it may save the request at once.
+void RequestRun::record_end(const Choice& choice) {
+  if (context_.sessions == nullptr) return;
+  RecentRequests& recent = context_.sessions->recent();
+  if (choices_.size() != 1) {
+    return recent.fail(request_.id, "it has " + std::to_string(choices_.size()) + " choices, and a session has one");
+  }
+  FinishedRequest finished{.model = model_.name,
+                           .cache_salt = session_ == nullptr ? request_.cache_salt : session_->cache_salt,
+                           .isolation = session_ == nullptr ? std::string() : session_->isolation,
+                           .tokens = prompts_.front()};
+  const std::vector<std::int32_t>& answer = choice.answer.ids();
+  finished.tokens.insert(finished.tokens.end(), answer.begin(), answer.end());
+  if (request_.chat.has_value()) {
+    finished.messages = request_.chat->messages;
+    if (request_.chat->continue_final_message) {
+      finished.messages.back() = choice.answer.message_after(finished.messages.back());
+    } else {
+      finished.messages.push_back(choice.answer.message());
+    }
+  }
+  recent.finish(request_.id, std::move(finished));
+}
+
 void RequestRun::fail(Error error) {
+  if (context_.sessions != nullptr) context_.sessions->recent().fail(request_.id, error.message);
   // The first last event counts: what the aborted choices report comes after the reason.
   events_->push(std::move(error));
   abort_all();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "server/service/answer_record.h"
 #include "server/service/candidates.h"
 #include "server/service/generation.h"
 #include "server/service/generation_request.h"
@@ -17,6 +18,7 @@
 #include "server/service/queue_times.h"
 #include "server/service/served_model.h"
 #include "server/service/service_observer.h"
+#include "server/service/session_service.h"
 #include "server/service/worker_pool.h"
 
 namespace krait::server {
@@ -26,6 +28,7 @@ struct RunContext {
   std::shared_ptr<JobQueue> workers;
   ServiceObserver* observer = nullptr;  ///< may be null
   QueueTimes* queue_times = nullptr;
+  SessionService* sessions = nullptr;  ///< null: off
 };
 
 /// One request from admission to its last event: encodes its prompts, submits one engine request a choice, and turns
@@ -33,7 +36,8 @@ struct RunContext {
 /// engine's streams hold it weakly, so that a reader who leaves ends it.
 class RequestRun : public std::enable_shared_from_this<RequestRun> {
  public:
-  RequestRun(GenerationRequest request, ServedModel model, RunContext context);
+  /// `session` is what the request goes on with; null: nothing.
+  RequestRun(GenerationRequest request, ServedModel model, std::shared_ptr<const Session> session, RunContext context);
 
   [[nodiscard]] const std::shared_ptr<EventQueue>& events() const { return events_; }
   /// Queues the encoding. Call it once, after make_shared.
@@ -57,6 +61,7 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
     std::vector<SampledToken> prompt_scores;
     RequestStats stats;
     std::chrono::steady_clock::time_point last_event;
+    AnswerRecord answer;    ///< kept only where it may be saved
     bool finished = false;  ///< guarded by being worked on by one thread at a time
   };
 
@@ -82,11 +87,14 @@ class RequestRun : public std::enable_shared_from_this<RequestRun> {
   void finish_choice(Choice& choice, ChoiceFinished finished);
   void observe_tokens(Choice& choice, int tokens);
   void observe_finish(const Choice& choice, FinishReason reason);
+  /// Keeps what a session of the request needs.
+  void record_end(const Choice& choice);
   void fail(Error error);
   void abort_all();
 
   const GenerationRequest request_;
   const ServedModel model_;
+  const std::shared_ptr<const Session> session_;
   const RunContext context_;
   const std::chrono::steady_clock::time_point arrival_ = std::chrono::steady_clock::now();
   std::optional<std::chrono::steady_clock::time_point> deadline_;

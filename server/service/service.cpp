@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/service/request_run.h"
+#include "server/service/session_prompt.h"
 #include "server/service/validation.h"
 
 namespace krait::server {
@@ -23,6 +24,13 @@ Error unavailable(std::string reason) {
 }
 
 }  // namespace
+
+Error sessions_off(const std::string& field) {
+  return Error{.code = ErrorCode::kUnsupported,
+               .message = (field.empty() ? std::string() : field + ": ") +
+                          "sessions are off; start the server with --enable-sessions",
+               .field = field};
+}
 
 std::string make_request_id(const std::string& prefix) {
   thread_local std::mt19937_64 generator{std::random_device{}()};
@@ -60,6 +68,8 @@ Result<ServedModel> Service::find_model(const std::string& name) const {
 
 std::unique_ptr<Generation> Service::generate(GenerationRequest request) {
   if (request.id.empty()) request.id = make_request_id("gen-");
+  Result<std::shared_ptr<const Session>> session = open_session(request);
+  if (!session.ok()) return refused(request, std::move(session).error());
   Result<ServedModel> model = find_ready(request.model);
   if (!model.ok()) return refused(request, std::move(model).error());
   apply_defaults(model->defaults, request.sampling);
@@ -68,13 +78,29 @@ std::unique_ptr<Generation> Service::generate(GenerationRequest request) {
 
   std::string id = request.id;
   std::string name = model->name;
-  auto run = std::make_shared<RequestRun>(
-      std::move(request), std::move(*model),
-      RunContext{.workers = workers_.queue(), .observer = observer_, .queue_times = &queue_times_});
+  auto run = std::make_shared<RequestRun>(std::move(request), std::move(*model), std::move(*session),
+                                          RunContext{.workers = workers_.queue(),
+                                                     .observer = observer_,
+                                                     .queue_times = &queue_times_,
+                                                     .sessions = sessions_.get()});
   run->start();
   auto events = run->events();
   // The reader's hold is the run's only owner beside its jobs.
   return std::make_unique<Generation>(std::move(id), std::move(name), std::move(events), [run] { run->cancel(); });
+}
+
+void Service::enable_sessions(SessionOptions options) {
+  sessions_ = std::make_unique<SessionService>(std::move(options),
+                                               [this](const std::string& name) { return find_model(name); });
+}
+
+Result<std::shared_ptr<const Session>> Service::open_session(GenerationRequest& request) const {
+  if (request.session.empty()) return std::shared_ptr<const Session>();
+  if (sessions_ == nullptr) return sessions_off("session");
+  Result<NamedSession> found = sessions_->find(request.session, "session");
+  if (!found.ok()) return std::move(found).error();
+  if (Status status = continue_session(*found->session, request); !status.ok()) return std::move(status).error();
+  return std::move(found->session);
 }
 
 void Service::tokenize(TokenizeRequest request, std::function<void(Result<Tokenized>)> done) {

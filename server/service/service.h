@@ -11,6 +11,7 @@
 #include "server/service/queue_times.h"
 #include "server/service/served_model.h"
 #include "server/service/service_observer.h"
+#include "server/service/session_service.h"
 #include "server/service/tokenization.h"
 #include "server/service/worker_pool.h"
 
@@ -27,6 +28,11 @@ class Service {
   [[nodiscard]] std::vector<ServedModel> models() const;
   /// The named model, or the first for an empty name.
   [[nodiscard]] Result<ServedModel> find_model(const std::string& name) const;
+
+  /// From now on requests may be saved and gone on with. Call it before the first request.
+  void enable_sessions(SessionOptions options);
+  /// Null when sessions are off.
+  [[nodiscard]] SessionService* sessions() const { return sessions_.get(); }
 
   /// Never fails itself: what is wrong with a request arrives as its first event. Returns at once.
   std::unique_ptr<Generation> generate(GenerationRequest request);
@@ -48,6 +54,8 @@ class Service {
  private:
   /// The named model, if it would serve a request.
   [[nodiscard]] Result<ServedModel> find_ready(const std::string& name) const;
+  /// The session that the request goes on with, which is changed accordingly; null: none.
+  Result<std::shared_ptr<const Session>> open_session(GenerationRequest& request) const;
   Status check_ready(const ServedModel& model) const;
 
   mutable std::mutex mutex_;
@@ -55,8 +63,12 @@ class Service {
   bool draining_ = false;
   ServiceObserver* observer_;
   QueueTimes queue_times_;
+  std::unique_ptr<SessionService> sessions_;
   WorkerPool workers_;  // last: its threads end before anything that their jobs use
 };
+
+/// What is wrong with a request that needs sessions, where there are none.
+Error sessions_off(const std::string& field);
 
 /// An id that no other request of this process has: `prefix` and random letters.
 std::string make_request_id(const std::string& prefix);

@@ -26,7 +26,6 @@ Error not_served(const std::string& field) {
 
 /// Fields of GenerationRequest that are understood and not served yet.
 Status check_served(const GenerationRequest& request) {
-  if (!request.session.empty()) return not_served("session_id");
   if (!request.adapter.empty()) return not_served("adapter");
   if (request.echo && request.chat.has_value()) return not_served("echo");
   return ok_status();

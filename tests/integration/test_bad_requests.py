@@ -79,7 +79,7 @@ def test_what_the_chat_template_refuses_is_400_with_its_words(server: Server) ->
         (CHAT, "tools", [{"type": "function", "function": {"name": "f"}}]), (CHAT, "functions", [{"name": "f"}]),
         (CHAT, "chat_template", "{{ messages }}"),
         (COMPLETIONS, "suffix", "the end"), (CHAT, "echo", True), (CHAT, "best_of", 3),
-        (COMPLETIONS, "prompt_logprobs", 2), (COMPLETIONS, "session_id", "x"),
+        (COMPLETIONS, "prompt_logprobs", 2), (COMPLETIONS, "session", "x"),
     ],
 )
 def test_a_feature_that_is_not_served_is_refused_by_name(server: Server, path: str, field: str, value: Any) -> None:

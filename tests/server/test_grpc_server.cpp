@@ -82,7 +82,7 @@ TEST_CASE_METHOD(GrpcFixture, "Errors are statuses by the table") {
   request.set_model("other");
   CHECK(ask(request).status.error_code() == grpc::StatusCode::NOT_FOUND);
   request = text_request("abc", 5);
-  request.set_session_id("x");
+  request.set_session_id("x");  // sessions are off
   CHECK(ask(request).status.error_code() == grpc::StatusCode::UNIMPLEMENTED);
   engine.refuse_with(Error{.code = ErrorCode::kResourceExhausted, .message = "full", .field = {}});
   CHECK(ask(text_request("abc", 5)).status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);

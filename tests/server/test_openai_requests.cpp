@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
-#include "server/openai/json_text.h"
 #include "server/openai/request_parser.h"
+#include "server/service/json_text.h"
 
 namespace krait::server {
 namespace {

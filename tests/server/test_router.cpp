@@ -23,6 +23,23 @@ TEST_CASE("A model's name is the rest of the path, percent-decoded") {
   CHECK(match.route.parameter == "org/na me%2");
 }
 
+TEST_CASE("Sessions have a name in the path, and a path may have two methods") {
+  const auto endpoint = [](const char* method, const char* path) { return match_route(method, path).route.endpoint; };
+  CHECK(endpoint("POST", "/v1/sessions") == Endpoint::kSaveSession);
+  CHECK(endpoint("GET", "/v1/sessions") == Endpoint::kListSessions);
+  CHECK(endpoint("DELETE", "/v1/sessions/a") == Endpoint::kDeleteSession);
+  CHECK(endpoint("POST", "/v1/sessions/a/fork") == Endpoint::kForkSession);
+  CHECK(endpoint("GET", "/v1/sessions/a/file?x") == Endpoint::kGetSessionFile);
+  CHECK(endpoint("PUT", "/v1/sessions/a/file") == Endpoint::kPutSessionFile);
+  CHECK(match_route("PUT", "/v1/sessions/a%2Db/file").route.parameter == "a-b");
+  CHECK(match_route("PUT", "/v1/sessions").failure.allow == "GET, POST");
+  CHECK(match_route("POST", "/v1/sessions/a/file").failure.allow == "GET, PUT");
+  for (const char* path :
+       {"/v1/sessions/", "/v1/sessions/a/b", "/v1/sessions//file", "/v1/sessions/a/file/", "/v1/sessions/a/"}) {
+    CHECK(match_route("GET", path).failure.error.code == ErrorCode::kNotFound);
+  }
+}
+
 TEST_CASE("A wrong method is 405 with Allow, an unknown path 404") {
   const RouteMatch wrong = match_route("GET", "/v1/completions");
   CHECK_FALSE(wrong.found);

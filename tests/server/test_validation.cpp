@@ -118,7 +118,6 @@ TEST_CASE("A value outside its range names the field, the value and the range") 
 TEST_CASE("A field that is not served yet is refused by name") {
   using Request = GenerationRequest;
   const std::pair<std::string, std::function<void(Request&)>> cases[] = {
-      {"session_id", [](Request& r) { r.session = "x"; }},
       {"adapter", [](Request& r) { r.adapter = "x"; }},
       {"echo",
        [](Request& r) {

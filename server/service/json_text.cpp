@@ -1,8 +1,8 @@
-#include "server/openai/json_text.h"
+#include "server/service/json_text.h"
 
 #include <optional>
 
-#include "server/openai/ordered_parse.h"
+#include "server/service/ordered_parse.h"
 #include "server/service/utf8.h"
 
 namespace krait::server {

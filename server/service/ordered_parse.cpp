@@ -1,4 +1,4 @@
-#include "server/openai/ordered_parse.h"
+#include "server/service/ordered_parse.h"
 
 #include <cstdint>
 #include <string>
