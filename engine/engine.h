@@ -22,6 +22,9 @@ struct EngineConfig {
   int max_model_len = 4096;           ///< prompt and answer together
   int vocab_size = 0;                 ///< token ids of prompts are checked against it; 0: not
   int prefill_tile = 16;         ///< prefill pieces that do not end a prompt are multiples of this where they can be
+  std::size_t swap_bytes = 0;    ///< outside the caches, for what preempted requests held
+  double target_itl_ms = 0;      ///< between two tokens of a stream while prompts are computed; 0: PrefillShare's rule
+  bool share_prefixes = true;    ///< among all requests of a salt, if the pools list prefixes; else in fork groups only
   SnapshotConfig snapshots{};    ///< where states are kept, if the pools list prefixes
   std::uint64_t model_hash = 0;  ///< ContextIdentity::model
   std::uint64_t cache_formats_hash = 0;  ///< ContextIdentity::formats

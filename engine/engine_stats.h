@@ -10,6 +10,8 @@ struct EngineStats {
   int requests_running = 0;
   int requests_waiting = 0;
   std::int64_t preemptions_total = 0;
+  std::int64_t preemptions_moved = 0;  ///< of those, with what they held moved out and not computed again
+  std::size_t swap_bytes_used = 0;     ///< that preempted requests hold outside the caches
   std::int64_t prompt_tokens_total = 0;  ///< tokens of prompts, counted once a request
   std::int64_t generation_tokens_total = 0;
   std::int64_t computed_tokens_total = 0;  ///< tokens that went through the model, recomputed ones included

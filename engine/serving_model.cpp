@@ -54,21 +54,31 @@ std::shared_ptr<CachePools> make_pools(ModelPlan& plan, std::size_t budget) {
   return pools;
 }
 
-/// Throws where a backend cannot do what prefix caching asks of it.
-bool reuses_prefixes(const LoadOptions& options, const ModelRunner& runner) {
+bool wants_shared_prefixes(const LoadOptions& options, const ModelRunner& runner) {
   const bool has_state = runner.cache_layout().slot_bytes > 0;
-  if (!options.enable_prefix_caching || (has_state && options.snapshots.mode == MambaCacheMode::kNone)) return false;
+  return options.enable_prefix_caching && !(has_state && options.snapshots.mode == MambaCacheMode::kNone);
+}
+
+/// The name of a backend that cannot do what the prefix index asks of it, or nothing.
+std::string without_snapshots(const ModelRunner& runner) {
   for (std::size_t group = 0; group < runner.groups().size(); ++group) {
     for (const LayerBackend* backend : runner.get_attn_backends_for_group(group)) {
-      if (backend->capabilities().snapshots_inside_prefill) continue;
-      throw StartupError(Error{.code = ErrorCode::kInvalidArgument,
-                               .message = "backend '" + std::string(backend->name()) +
-                                          "' cannot keep states inside a prompt, which prefix caching needs; give " +
-                                          "--no-enable-prefix-caching or --mamba-cache-mode none",
-                               .field = "enable-prefix-caching"});
+      if (!backend->capabilities().snapshots_inside_prefill) return std::string(backend->name());
     }
   }
-  return true;
+  return {};
+}
+
+/// Even where prefixes are not shared among requests, the forks of one share theirs. Throws StartupError.
+bool enables_prefix_index(const LoadOptions& options, const ModelRunner& runner) {
+  const std::string backend = without_snapshots(runner);
+  if (backend.empty()) return true;
+  if (!wants_shared_prefixes(options, runner)) return false;
+  throw StartupError(Error{.code = ErrorCode::kInvalidArgument,
+                           .message = "backend '" + backend +
+                                      "' cannot keep states inside a prompt, which prefix caching needs; give " +
+                                      "--no-enable-prefix-caching or --mamba-cache-mode none",
+                           .field = "enable-prefix-caching"});
 }
 
 /// Null without --cache-dir. Throws where it can have no effect.
@@ -97,7 +107,8 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
   plan_caches(options, plan.platform->available_memory(), plan);
   const std::shared_ptr<CachePools> pools = make_pools(plan, plan.summary.cache_budget_bytes);
   plan.runner->bind_pools(pools);
-  if (reuses_prefixes(options, *plan.runner)) pools->enable_prefix_index();
+  if (enables_prefix_index(options, *plan.runner)) pools->enable_prefix_index();
+  const bool share_prefixes = wants_shared_prefixes(options, *plan.runner);
   if (options.configure_runner) options.configure_runner(*plan.runner);
   const std::uint64_t cache_formats_hash = hash_cache_formats(plan);
 
@@ -111,6 +122,9 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
                             .max_model_len = serving->summary_.max_model_len,
                             .vocab_size = serving->summary_.vocab_size,
                             .prefill_tile = serving->platform_->preferred_prefill_tile(),
+                            .swap_bytes = options.swap_bytes,
+                            .target_itl_ms = options.target_itl_ms,
+                            .share_prefixes = share_prefixes,
                             .snapshots = options.snapshots,
                             .model_hash = model_hash,
                             .cache_formats_hash = cache_formats_hash};

@@ -49,6 +49,8 @@ struct LoadOptions {
   int max_num_seqs = 64;
   int max_num_batched_tokens = 2048;
   int max_queue = 1024;
+  std::size_t swap_bytes = 0;  ///< `--swap-memory`
+  double target_itl_ms = 0;  ///< `--target-itl-ms`; 0: chosen by what steps take
   std::optional<int> max_model_len;  ///< nullopt: the model's own maximum
   std::function<void(const LoadProgress&)> on_progress;
   /// Tests put a platform of their own in; null: the CPU platform.

@@ -68,6 +68,7 @@ class ItemPool {
   /// Holders beside the index.
   [[nodiscard]] int users(std::int32_t item) const;
 
+  [[nodiscard]] bool host_accessible() const;
   [[nodiscard]] std::byte* base() const;  ///< first byte of item 0; never moves
   /// Whether the processor itself may read and write the items.
   [[nodiscard]] bool host_accessible() const;

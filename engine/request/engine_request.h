@@ -24,6 +24,9 @@ struct EngineRequest {
   int priority = 0;  ///< lower runs first, as vLLM's
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::string cache_salt;  ///< prefixes are shared among requests of one salt only
+  /// Requests of one group have the same prompt: one of them computes it, the others wait for that and go on from its
+  /// pages and state. Empty: no group.
+  std::string fork_group{};
   /// Tokens of the prompt after which other prompts are likely to differ (the end of a chat's system prompt, its last
   /// message border): where a snapshot of the recurrent state pays.
   std::vector<std::int32_t> cache_points{};

@@ -2,12 +2,25 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "engine/cache/cache_pools.h"
 #include "engine/cache/prefix_index.h"
 #include "engine/scheduler/batch_planner.h"
 
 namespace krait {
+namespace {
+
+/// Waiting requests that are tried in one step.
+constexpr std::size_t kMostCandidates = 8;
+
+/// After so many others were admitted before it for want of memory, a request is next, and all behind it wait.
+constexpr int kMostOvertakings = 32;
+
+/// What memory copies at least, on any machine that this is run on.
+constexpr double kCopiedBytesASecond = 4e9;
+
+}  // namespace
 
 int BatchPlanner::secure_memory(RequestState& request, int wanted) {
   while (true) {
@@ -28,22 +41,66 @@ int BatchPlanner::secure_memory(RequestState& request, int wanted) {
   }
 }
 
-bool BatchPlanner::admit(RequestState& request) {
+RequestState* BatchPlanner::admit_next(int longest) {
+  std::vector<RequestState*> passed;
+  const std::vector<RequestState*> candidates = candidates_for_admission();
+  for (RequestState* request : candidates) {
+    if (admit(*request, longest)) {
+      for (RequestState* over : passed) ++over->overtaken;
+      return request;
+    }
+    if (request->overtaken >= kMostOvertakings) return nullptr;
+    passed.push_back(request);
+  }
+  return nullptr;
+}
+
+std::vector<RequestState*> BatchPlanner::candidates_for_admission() const {
+  std::vector<RequestState*> candidates;
+  for (RequestState* request : queues_.waiting) {
+    if (waits_for_sibling(*request)) continue;
+    candidates.push_back(request);
+    if (candidates.size() == kMostCandidates) break;
+  }
+  return candidates;
+}
+
+bool BatchPlanner::waits_for_sibling(const RequestState& request) const {
+  const bool forks = !request.request.fork_group.empty() && request.may_reuse_prefix();
+  if (!forks || pools_.prefix_index() == nullptr) return false;
+  return std::ranges::any_of(queues_.running, [&](const RequestState* other) {
+    return other->request.fork_group == request.request.fork_group &&
+           other->num_computed < other->fork_tokens(pools_.layout().block_size);
+  });
+}
+
+bool BatchPlanner::admit(RequestState& request, int longest) {
   PrefixMatch match;
-  if (request.may_reuse_prefix()) match = request.cache.start(pools_, request.request.cache_salt, request.history);
+  const bool in_group = !request.request.fork_group.empty();
+  if (request.may_reuse_prefix() && (config_.share_prefixes || in_group)) {
+    match = request.cache.start(
+        pools_, config_.share_prefixes ? request.request.cache_salt : request.request.fork_group, request.history);
+  }
+  const bool comes_back = request.moved != nullptr && request.moved->computed > match.computed_tokens;
+  const int computed = comes_back ? request.moved->computed : match.computed_tokens;
+  if (request.num_tokens() - computed > longest) {
+    request.cache.release(pools_);
+    return false;
+  }
   if (!make_room(request)) {
     request.cache.release(pools_);
     return false;
   }
-  if (!request.cache.secure_state(pools_)) {
+  if ((comes_back && !request.cache.move_in(pools_, *request.moved)) || !request.cache.secure_state(pools_)) {
     request.cache.release(pools_);
     // The budget has room, the machine has not: wait until somebody ends, if there is somebody.
     if (queues_.running.empty()) starved_.push_back(&request);
     return false;
   }
-  request.num_computed = match.computed_tokens;
+  queues_.drop_moved(request);
+  request.num_computed = computed;
   request.path_tokens = match.path_tokens;
-  if (request.last_step == 0) queues_.note_prefix(request, match);
+  if (request.last_step == 0 && request.cache.lists_prefixes()) queues_.note_prefix(request, match);
   queues_.waiting.erase(&request);
   queues_.running.insert(&request);
   return true;
@@ -81,8 +138,8 @@ bool BatchPlanner::drop_recent_states() {
 }
 
 void BatchPlanner::plan_snapshots(Piece& piece) {
-  if (pools_.slots() == nullptr || pools_.prefix_index() == nullptr) return;
   const RequestState& request = *piece.request;
+  if (pools_.slots() == nullptr || !request.cache.lists_prefixes()) return;
   const int end = request.num_computed + piece.tokens;
   for (const int position :
        snapshot_positions(config_.snapshots, request.snapshot_facts(), request.num_computed, end)) {
@@ -101,7 +158,15 @@ void BatchPlanner::preempt(RequestState& victim) {
     for (const PieceSnapshot& snapshot : piece.snapshots) pools_.slots()->release(snapshot.slot);
     return true;
   });
-  queues_.preempt(victim, pools_);
+  queues_.preempt(victim, pools_, room_to_move(victim));
+}
+
+std::size_t BatchPlanner::room_to_move(const RequestState& victim) const {
+  const std::size_t room = config_.swap_bytes - std::min(config_.swap_bytes, queues_.moved_bytes);
+  const auto bytes = static_cast<double>(pools_.bytes_for(victim.num_computed));
+  const std::optional<double> token = cost_.prefill_token_seconds();
+  // Out and back, against computing it again.
+  return token && 2 * bytes / kCopiedBytesASecond > *token * victim.num_computed ? 0 : room;
 }
 
 }  // namespace krait

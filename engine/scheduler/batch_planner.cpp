@@ -1,6 +1,7 @@
 #include "engine/scheduler/batch_planner.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace krait {
 
@@ -16,6 +17,9 @@ std::vector<RequestState*> decodes_in_turn(const RequestOrder& running) {
                    [](const RequestState* a, const RequestState* b) { return a->last_step < b->last_step; });
   return decodes;
 }
+
+/// Of the room that a cut prompt leaves to short ones behind it.
+constexpr int kShortShare = 2;
 
 bool contains(const std::vector<RequestState*>& list, const RequestState* request) {
   return std::find(list.begin(), list.end(), request) != list.end();
@@ -39,9 +43,12 @@ void BatchPlanner::plan_decodes() {
 }
 
 void BatchPlanner::plan_prefills() {
-  while (tokens_left_ > 0) {
-    RequestState* request = next_prefill();
-    if (request == nullptr) return;
+  tokens_left_ = prefill_room();
+  RequestState* first = tokens_left_ > 0 ? next_prefill() : nullptr;
+  if (first == nullptr) return;
+  if (first->remaining() > tokens_left_) plan_short_prefills(*first, tokens_left_ / kShortShare);
+  if (!queues_.running.contains(first)) first = next_prefill();
+  for (RequestState* request = first; request != nullptr && tokens_left_ > 0; request = next_prefill()) {
     const int planned = plan_prefill(*request);
     if (planned == 0) stalled_.push_back(request);
     // A cut prompt ends the batch: scraps of a budget would only spread memory over more unfinished prompts.
@@ -49,22 +56,48 @@ void BatchPlanner::plan_prefills() {
   }
 }
 
+void BatchPlanner::plan_short_prefills(const RequestState& first, int room) {
+  const auto fits = [&](const RequestState* request) {
+    return request != &first && !request->is_decode() && !is_planned(*request) && request->remaining() <= room;
+  };
+  const auto plan = [&](RequestState& request) {
+    const int planned = plan_prefill(request);
+    if (planned == 0) stalled_.push_back(&request);
+    room -= planned;
+  };
+  const std::vector<RequestState*> running(queues_.running.begin(), queues_.running.end());
+  for (RequestState* request : running) {
+    if (room > 0 && queues_.running.contains(request) && fits(request)) plan(*request);
+  }
+  while (room > 0) {
+    RequestState* request = admit_next(room);
+    if (request == nullptr) return;
+    plan(*request);
+  }
+}
+
+int BatchPlanner::prefill_room() const {
+  const PrefillShare share{.target_seconds = config_.target_itl_seconds, .tile = config_.prefill_tile};
+  return prefill_allowance(cost_, share, static_cast<int>(pieces_.size()), tokens_left_);
+}
+
 RequestState* BatchPlanner::next_prefill() {
   RequestState* running = first_running_prefill();
   if (queues_.waiting.empty()) return running;
-  RequestState* waiting = *queues_.waiting.begin();
+  const RequestState* waiting = *queues_.waiting.begin();
   const bool waiting_first = running == nullptr || waiting->request.priority < running->request.priority;
-  if (waiting_first && admit(*waiting)) return waiting;
+  RequestState* admitted = waiting_first ? admit_next(std::numeric_limits<int>::max()) : nullptr;
   // Admission may have preempted the running one before it failed for another reason.
-  return first_running_prefill();
+  return admitted != nullptr ? admitted : first_running_prefill();
+}
+
+bool BatchPlanner::is_planned(const RequestState& request) const {
+  return std::any_of(pieces_.begin(), pieces_.end(), [&](const Piece& piece) { return piece.request == &request; });
 }
 
 RequestState* BatchPlanner::first_running_prefill() const {
-  const auto planned = [this](const RequestState* request) {
-    return std::any_of(pieces_.begin(), pieces_.end(), [&](const Piece& piece) { return piece.request == request; });
-  };
   for (RequestState* request : queues_.running) {
-    if (!request->is_decode() && !planned(request) && !contains(stalled_, request)) return request;
+    if (!request->is_decode() && !is_planned(*request) && !contains(stalled_, request)) return request;
   }
   return nullptr;
 }

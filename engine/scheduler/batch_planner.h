@@ -5,6 +5,7 @@
 
 #include "engine/scheduler/request_queues.h"
 #include "engine/scheduler/snapshot_rules.h"
+#include "engine/scheduler/step_cost.h"
 
 namespace krait {
 
@@ -12,6 +13,10 @@ struct SchedulerConfig {
   int max_num_seqs = 64;              ///< requests that run at once
   int max_num_batched_tokens = 2048;  ///< token budget of a step
   int prefill_tile = 16;  ///< prefill pieces that do not end their history are multiples of this where they can be
+  double target_itl_seconds = 0;  ///< between two tokens of a stream while prompts are computed; 0: PrefillShare's rule
+  /// Prefixes are shared among all requests of a salt, if the pools have an index; false: in fork groups only.
+  bool share_prefixes = true;
+  std::size_t swap_bytes = 0;  ///< that what preempted requests held may take outside the pools
   SnapshotConfig snapshots{};
 };
 
@@ -35,8 +40,8 @@ struct Piece {
 /// follows that there is no livelock.
 class BatchPlanner {
  public:
-  BatchPlanner(const SchedulerConfig& config, CachePools& pools, RequestQueues& queues)
-      : config_(config), pools_(pools), queues_(queues), tokens_left_(config.max_num_batched_tokens) {}
+  BatchPlanner(const SchedulerConfig& config, CachePools& pools, RequestQueues& queues, const StepCost& cost)
+      : config_(config), pools_(pools), queues_(queues), cost_(cost), tokens_left_(config.max_num_batched_tokens) {}
 
   void plan();
 
@@ -48,10 +53,15 @@ class BatchPlanner {
  private:
   void plan_decodes();
   void plan_prefills();
+  /// Prompts that fit whole into `room` tokens, while `first` has to be cut anyway: they need not wait for its end.
+  void plan_short_prefills(const RequestState& first, int room);
   /// The prefill that goes first: a running one, or a waiting one of higher priority or when no running one is left,
   /// once admitted.
   [[nodiscard]] RequestState* next_prefill();
   [[nodiscard]] RequestState* first_running_prefill() const;
+  [[nodiscard]] bool is_planned(const RequestState& request) const;
+  /// Room for prompts in this step, after its decodes.
+  [[nodiscard]] int prefill_room() const;
   /// As many tokens as the budget and memory allow; 0 when there is no memory.
   int plan_prefill(RequestState& request);
   void add_piece(RequestState& request, int tokens);
@@ -62,20 +72,29 @@ class BatchPlanner {
 
   /// Pages for at most `wanted` further tokens; preempts those who go after `request` when there is not even one.
   [[nodiscard]] int secure_memory(RequestState& request, int wanted);
-  /// Moves a waiting request to the running ones, with its slot.
-  [[nodiscard]] bool admit(RequestState& request);
+  /// Admits the first waiting request that fits and has at most `longest` tokens to compute; null: there is none. One
+  /// that does not fit is passed over, but not for ever.
+  [[nodiscard]] RequestState* admit_next(int longest);
+  [[nodiscard]] std::vector<RequestState*> candidates_for_admission() const;
+  /// A sibling computes the prompt that they share: to wait for it costs less than to compute it too.
+  [[nodiscard]] bool waits_for_sibling(const RequestState& request) const;
+  /// Moves a waiting request to the running ones, with its slot, if at most `longest` tokens are left to compute.
+  [[nodiscard]] bool admit(RequestState& request, int longest);
   /// Whether there is a seat and memory for the whole history; preempts requests of lower priority if that, and only
   /// that, gives both.
   [[nodiscard]] bool make_room(const RequestState& request);
   /// Where others can be asked for memory, what they keep for later goes first.
   [[nodiscard]] bool drop_recent_states();
   void preempt(RequestState& victim);
+  /// Bytes that may hold what the victim has, outside the pools; 0 where it is cheaper to compute it again.
+  [[nodiscard]] std::size_t room_to_move(const RequestState& victim) const;
   /// Slots for the snapshots inside a piece, as far as there is memory that nobody needs.
   void plan_snapshots(Piece& piece);
 
   const SchedulerConfig& config_;
   CachePools& pools_;
   RequestQueues& queues_;
+  const StepCost& cost_;
   int tokens_left_;
   std::vector<Piece> pieces_;
   std::vector<RequestState*> starved_;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 namespace krait {
 
 class CachePools;
+struct MovedCache;
 struct PrefixMatch;
 struct PrefixNode;
 
@@ -43,8 +45,16 @@ class RequestCache {
   /// list however it ends. Costs no copy, but a second slot.
   void keep_recent(CachePools& pools, int computed);
   void drop_recent(CachePools& pools);
+  /// What it computes is listed for others.
+  [[nodiscard]] bool lists_prefixes() const { return cursor_ != nullptr; }
   [[nodiscard]] bool has_recent() const { return recent_ != 0; }
   [[nodiscard]] std::int32_t recent() const { return recent_; }  ///< the slot of the state kept; 0: none
+
+  /// A copy of all that the first `computed` tokens need, before it is let go of; nullopt where the processor cannot
+  /// read the pools, or there is nothing.
+  [[nodiscard]] std::optional<MovedCache> move_out(const CachePools& pools, int computed) const;
+  /// Puts it back, behind what `start` found. False when there is no room; the caller releases then.
+  [[nodiscard]] bool move_in(CachePools& pools, const MovedCache& moved);
 
   /// Lets go of everything; the recent state is listed before.
   void release(CachePools& pools);

@@ -1,18 +1,35 @@
 #include "engine/scheduler/request_queues.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
+#include "engine/cache/cache_pools.h"
 #include "engine/cache/prefix_index.h"
 
 namespace krait {
 
-void RequestQueues::preempt(RequestState& request, CachePools& pools) {
+void RequestQueues::preempt(RequestState& request, CachePools& pools, std::size_t room) {
   running.erase(&request);
+  const std::size_t needed = pools.bytes_for(request.num_computed);
+  if (needed <= room) {
+    if (std::optional<MovedCache> moved = request.cache.move_out(pools, request.num_computed)) {
+      moved_bytes += moved->bytes();
+      ++moves;
+      request.moved = std::make_unique<MovedCache>(std::move(*moved));
+    }
+  }
   request.cache.release(pools);
   request.num_computed = 0;
   ++request.stats.preemptions;
   ++preemptions;
   waiting.insert(&request);
+}
+
+void RequestQueues::drop_moved(RequestState& request) {
+  if (request.moved == nullptr) return;
+  moved_bytes -= request.moved->bytes();
+  request.moved.reset();
 }
 
 void RequestQueues::note_prefix(RequestState& request, const PrefixMatch& match) {
@@ -28,6 +45,7 @@ void RequestQueues::note_prefix(RequestState& request, const PrefixMatch& match)
 void RequestQueues::remove(RequestState& request) {
   waiting.erase(&request);
   running.erase(&request);
+  drop_moved(request);
 }
 
 RequestState* RequestQueues::head() const {

@@ -34,10 +34,15 @@ struct RequestQueues {
   RequestOrder waiting;
   RequestOrder running;
   std::int64_t preemptions = 0;
+  std::int64_t moves = 0;       ///< of those, with what they held moved out
+  std::size_t moved_bytes = 0;  ///< held outside the pools now
   PrefixCounters prefixes;
 
-  /// Takes everything from a running request and puts it back to wait. Its history stays and is computed again later.
-  void preempt(RequestState& request, CachePools& pools);
+  /// Takes everything from a running request and puts it back to wait. Its history stays; what it held is moved out
+  /// where `room` bytes hold it, or else computed again later.
+  void preempt(RequestState& request, CachePools& pools, std::size_t room);
+  /// Forgets what was moved out, if anything was.
+  void drop_moved(RequestState& request);
   /// Counts what a new request found in the prefix index.
   void note_prefix(RequestState& request, const PrefixMatch& match);
   /// Takes it out of whichever queue it is in.

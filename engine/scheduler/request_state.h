@@ -10,6 +10,7 @@
 #include "engine/request/engine_request.h"
 #include "engine/request/token_stream.h"
 #include "engine/scheduler/logits_rows.h"
+#include "engine/scheduler/moved_cache.h"
 #include "engine/scheduler/prompt_scores.h"
 #include "engine/scheduler/request_cache.h"
 #include "engine/scheduler/snapshot_rules.h"
@@ -29,7 +30,9 @@ struct RequestState {
   std::vector<std::int32_t> history;  ///< the prompt, then the tokens generated so far; preemption keeps it
   int num_computed = 0;               ///< tokens of `history` that are in the caches
   RequestCache cache;
-  int path_tokens = 0;  ///< where it left what others had computed
+  std::unique_ptr<const MovedCache> moved;  ///< of a preempted request, if that is cheaper than to compute it again
+  int path_tokens = 0;                      ///< where it left what others had computed
+  int overtaken = 0;                        ///< by requests behind it that fitted while it did not
   LogitsRows logits;
   PromptScores scores;
   std::unique_ptr<MaskSession> mask;  ///< of a constrained request
@@ -47,10 +50,15 @@ struct RequestState {
   /// Only the token sampled last is left to compute. Everything else, a history to recompute included, is a prefill.
   [[nodiscard]] bool is_decode() const { return num_generated() > 0 && remaining() == 1; }
   [[nodiscard]] SnapshotFacts snapshot_facts() const {
-    return {.cache_points = request.cache_points, .num_tokens = num_tokens(), .path_tokens = path_tokens};
+    return {.cache_points = request.cache_points,
+            .num_tokens = num_tokens(),
+            .path_tokens = path_tokens,
+            .fork_tokens = request.fork_group.empty() ? 0 : num_prompt()};
   }
   /// Whether a cached prefix may stand for computing it: not where a caller wants to see rows of the prompt.
   [[nodiscard]] bool may_reuse_prefix() const;
+  /// Tokens of its prompt that siblings of its fork group can go on from, once they are computed.
+  [[nodiscard]] int fork_tokens(int block_size) const { return (num_prompt() - 1) / block_size * block_size; }
   /// What the row for the next token says to the sampler; its spans point into this request.
   [[nodiscard]] SampleRow sample_row() const;
 };

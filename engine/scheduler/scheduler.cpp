@@ -32,6 +32,7 @@ void Scheduler::add(std::uint64_t key, EngineRequest request, TimePoint arrival)
   if (state->request.constraint != nullptr) {
     state->mask = std::make_unique<MaskSession>(state->request.constraint, mask_threads_);
   }
+  if (!state->request.fork_group.empty()) ++forks_;
   queues_.waiting.insert(state.get());
   if (!requests_.emplace(key, std::move(state)).second) KRAIT_BUG("two requests with one key");
 }
@@ -45,7 +46,7 @@ StepPlan Scheduler::schedule(TimePoint now) {
   if (!in_flight_.empty()) KRAIT_BUG("a step is planned while another one is in flight");
   expire(now);
   while (!queues_.empty()) {
-    BatchPlanner planner(config_, pools_, queues_);
+    BatchPlanner planner(config_, pools_, queues_, cost_);
     planner.plan();
     fail_starved(planner.starved());
     if (!planner.pieces().empty()) return make_plan(planner.pieces(), now);
@@ -80,20 +81,28 @@ void Scheduler::fail_starved(const std::vector<RequestState*>& starved) {
   }
 }
 
-/// No input should lead here; if one does, it costs one request and not the server.
+/// The watchdog: no input should lead here; if one does, it costs one request and not the server, and says how the
+/// queues stood.
 void Scheduler::fail_stuck_head() {
+  const RequestState& head = *queues_.head();
   fail(*queues_.head(),
        {.code = ErrorCode::kInternal,
         .message = "the scheduler found nothing to compute for " + std::to_string(num_running()) + " running and " +
                    std::to_string(num_waiting()) + " waiting requests (" +
                    std::to_string(config_.max_num_batched_tokens) + " tokens a step, " +
                    std::to_string(config_.max_num_seqs) + " seats, " + std::to_string(pools_.budget().used()) + " of " +
-                   std::to_string(pools_.budget().total()) + " cache bytes in use)",
+                   std::to_string(pools_.budget().total()) + " cache bytes in use, " +
+                   std::to_string(pools_.idle_bytes()) + " of them only cached); the first, '" + head.request.id +
+                   "' of priority " + std::to_string(head.request.priority) + ", has " +
+                   std::to_string(head.num_computed) + " of " + std::to_string(head.num_tokens()) +
+                   " tokens computed, was preempted " + std::to_string(head.stats.preemptions) + " and overtaken " +
+                   std::to_string(head.overtaken) + " times; it was ended",
         .field = {}});
 }
 
 StepPlan Scheduler::make_plan(const std::vector<Piece>& pieces, TimePoint now) {
   in_flight_ = pieces;
+  step_start_ = now;
   StepPlan plan{.step = static_cast<std::uint64_t>(++counters_.steps_total), .requests = {}};
   for (const Piece& piece : pieces) {
     RequestState& request = *piece.request;
@@ -124,6 +133,8 @@ EngineStats Scheduler::stats() const {
   stats.requests_running = num_running();
   stats.requests_waiting = num_waiting();
   stats.preemptions_total = queues_.preemptions;
+  stats.preemptions_moved = queues_.moves;
+  stats.swap_bytes_used = queues_.moved_bytes;
   stats.cache_bytes_used = pools_.budget().used();
   stats.cache_bytes_total = pools_.budget().total();
   stats.cache_bytes_cached = pools_.idle_bytes();

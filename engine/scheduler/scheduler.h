@@ -70,6 +70,7 @@ class Scheduler {
   void count_step(const StepPlan& plan);
 
   // Outcomes, in step_outcome.cpp.
+  void learn_cost(const std::vector<Piece>& pieces, TimePoint now);
   void apply(const Piece& piece, StepOutput output, TimePoint now);
   /// Lists what the piece has computed, and keeps states where they pay.
   void keep_states(const Piece& piece);
@@ -81,6 +82,9 @@ class Scheduler {
   /// Gives its memory back and forgets it.
   void drop(RequestState& request);
 
+  /// Where prefixes are not shared, those of fork groups go with the last fork.
+  void forget_fork(const RequestState& request);
+
   SchedulerConfig config_;
   CachePools& pools_;
   std::unordered_map<std::uint64_t, std::unique_ptr<RequestState>> requests_;
@@ -88,7 +92,10 @@ class Scheduler {
   std::vector<Piece> in_flight_;
   std::vector<RequestEvent> events_;
   std::shared_ptr<MaskThreads> mask_threads_;
-  EngineStats counters_;  ///< counters only; gauges are read off when asked for
+  StepCost cost_;
+  TimePoint step_start_{};  ///< of the step in flight
+  int forks_ = 0;           ///< live requests of fork groups
+  EngineStats counters_;    ///< counters only; gauges are read off when asked for
 };
 
 }  // namespace krait

@@ -28,6 +28,7 @@ std::vector<int> snapshot_positions(const SnapshotConfig& config, const Snapshot
       add_multiples(config.interval);
       break;
   }
+  add(facts.fork_tokens - 1);
   std::sort(positions.begin(), positions.end());
   positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
   return positions;

@@ -21,6 +21,7 @@ struct SnapshotFacts {
   std::span<const std::int32_t> cache_points;  ///< where others are likely to leave this prompt, in tokens
   int num_tokens = 0;                          ///< of the history
   int path_tokens = 0;                         ///< where it left what others had computed; 0: nowhere
+  int fork_tokens = 0;                         ///< of the prompt that its siblings wait for; 0: it has none
 };
 
 /// The positions in (begin, end] of a prefill at which the state is kept, ascending. The one place that decides it:

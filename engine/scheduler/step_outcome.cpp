@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/cache/cache_pools.h"
+#include "engine/cache/prefix_index.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/scheduler/step_request.h"
 
@@ -55,6 +56,7 @@ bool is_finite(const StepOutput& output) {
 
 void Scheduler::update(StepResult result, TimePoint now) {
   const std::vector<Piece> pieces = std::exchange(in_flight_, {});
+  learn_cost(pieces, now);
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     const std::uint64_t key = pieces[i].request->key;
     StepOutput output{.key = key, .tokens = {}, .logits = {}, .error = std::nullopt};
@@ -65,6 +67,13 @@ void Scheduler::update(StepResult result, TimePoint now) {
     }
     apply(pieces[i], std::move(output), now);
   }
+}
+
+void Scheduler::learn_cost(const std::vector<Piece>& pieces, TimePoint now) {
+  int decodes = 0;
+  int prefill_tokens = 0;
+  for (const Piece& piece : pieces) (piece.request->is_decode() ? decodes : prefill_tokens) += piece.tokens;
+  cost_.learn(decodes, prefill_tokens, std::chrono::duration<double>(now - step_start_).count());
 }
 
 void Scheduler::fail_step(const Error& error) {
@@ -112,7 +121,7 @@ void Scheduler::keep_states(const Piece& piece) {
   RequestState& request = *piece.request;
   const int end = request.num_computed;
   request.cache.advance(pools_, request.history, end);
-  if (pools_.slots() == nullptr || pools_.prefix_index() == nullptr) return;
+  if (pools_.slots() == nullptr || !request.cache.lists_prefixes()) return;
   for (const PieceSnapshot& snapshot : piece.snapshots) {
     request.cache.snapshot_slot(pools_, snapshot.position, snapshot.slot);
   }
@@ -190,7 +199,13 @@ void Scheduler::count_finish(FinishReason reason) {
 
 void Scheduler::drop(RequestState& request) {
   request.cache.release(pools_);
+  forget_fork(request);
   requests_.erase(request.key);
+}
+
+void Scheduler::forget_fork(const RequestState& request) {
+  if (request.request.fork_group.empty() || --forks_ > 0 || config_.share_prefixes) return;
+  if (PrefixIndex* index = pools_.prefix_index()) index->clear();
 }
 
 }  // namespace krait

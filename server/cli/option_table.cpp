@@ -70,6 +70,9 @@ const std::vector<OptionSpec>& table() {
       {"cache-memory", kCacheMemory, "0.5", "SIZE",
        "Memory for KV pages and recurrent states: 512MiB, 2GiB, or a share of what is free after the weights.",
        kAnyModel},
+      {"swap-memory", kBytes, "512MiB", "BYTES",
+       "Memory beside --cache-memory for what preempted requests held, where that is cheaper than computing it again.",
+       kAnyModel},
       {"cache-dir", kText, "", "DIR",
        "Keep the KV pages and recurrent states of prompts in this folder too, from where they come back after a "
        "restart; empty: nowhere.",
@@ -102,6 +105,11 @@ const std::vector<OptionSpec>& table() {
       {"max-num-seqs", kInteger, "64", "N", "Requests that run at once.", kAnyModel, 1, 65536},
       {"max-num-batched-tokens", kInteger, "2048", "N", "Tokens in a step: decodes first, then pieces of prompts.",
        kAnyModel, 1, 1048576},
+      {"target-itl-ms", kNumber, "0", "MS",
+       "Time between two tokens of a stream while prompts are computed beside it; prompts keep 40 % of the time. 0: "
+       "under "
+       "three times what it is without prompts.",
+       kAnyModel, 0, 60000},
       {"max-queue", kInteger, "1024", "N", "Requests that may wait; one more is answered 429.", kAnyModel, 0, 1048576},
       {"mamba-backend", kText, "native", "NAME",
        "The selective state update of decode: native, or flashinfer where it is built in.", kAnyModel},

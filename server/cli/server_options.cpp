@@ -92,6 +92,8 @@ LoadOptions make_load_options(const OptionValues& values, const std::string& mod
   options.snapshots = make_snapshot_config(values);
   options.max_num_seqs = as_int(values, "max-num-seqs");
   options.max_num_batched_tokens = as_int(values, "max-num-batched-tokens");
+  options.swap_bytes = parse_byte_size(values.text("swap-memory").value_or("")).value_or(0);
+  options.target_itl_ms = values.number("target-itl-ms").value_or(0);
   options.max_queue = as_int(values, "max-queue");
   if (const auto limit = values.integer("max-model-len")) options.max_model_len = static_cast<int>(*limit);
   return options;

@@ -85,6 +85,8 @@ const std::array kEngineMetrics = {
                  [](const EngineStats& s) { return as_double(s.disk_entries_damaged); }, "damaged", "event"},
     EngineMetric{"krait:num_preemptions_total", "Requests that lost their memory and are computed again.",
                  MetricType::Counter, [](const EngineStats& s) { return as_double(s.preemptions_total); }},
+    EngineMetric{"krait:num_preemptions_moved_total", "Of those, requests whose memory was moved out and back instead.",
+                 MetricType::Counter, [](const EngineStats& s) { return as_double(s.preemptions_moved); }},
     EngineMetric{"krait:prompt_tokens_total", "Tokens of prompts, once a request.", MetricType::Counter,
                  [](const EngineStats& s) { return as_double(s.prompt_tokens_total); }},
     EngineMetric{"krait:generation_tokens_total", "Tokens generated.", MetricType::Counter,

@@ -227,6 +227,8 @@ Status RequestRun::submit_choice(std::size_t prompt_index, int max_tokens, std::
   engine_request.deadline = deadline_;
   engine_request.cache_salt = request_.cache_salt;
   engine_request.cache_points = cache_points_;
+  // The answers to one prompt have it computed once.
+  if (request_.n > 1) engine_request.fork_group = request_.id + "-" + std::to_string(prompt_index);
   if (scores_prompt()) engine_request.prompt_logprobs = static_cast<int>(*request_.sampling.logprobs);
 
   // Under the lock, so that a cancellation either sees this choice or keeps it from being submitted.

@@ -48,25 +48,31 @@ TEST_CASE("a budget below the tile still moves, one scrap a step", "[scheduler]"
   CHECK(h.log.piece_sizes == std::vector<int>{7, 7, 2});
 }
 
-TEST_CASE("decodes go first, then the running prefill, then who waits", "[scheduler]") {
+TEST_CASE("decodes go first, then short prompts that need not wait for a long one, then the long one", "[scheduler]") {
   Harness h({.max_num_seqs = 4, .max_num_batched_tokens = 34});
   h.add(request_of(10, 5));
   REQUIRE(h.step());
-  h.add(request_of(40, 5));
+  h.add(request_of(60, 5));
+  h.add(request_of(20, 5));
   h.add(request_of(5, 5));
   StepPlan plan = h.plan();
-  CHECK(keys(plan) == std::vector<std::uint64_t>{1, 2});
-  CHECK(sizes(plan) == std::vector<int>{1, 32});
+  // Half of the room is for short ones; what has 20 tokens is not one of them.
+  CHECK(keys(plan) == std::vector<std::uint64_t>{1, 4, 2});
+  CHECK(sizes(plan) == std::vector<int>{1, 5, 16});
   h.finish_step(plan);
   plan = h.plan();
-  CHECK(keys(plan) == std::vector<std::uint64_t>{1, 2, 3});
-  CHECK(sizes(plan) == std::vector<int>{1, 8, 5});
-  CHECK(plan.requests[0].is_decode);
-  CHECK_FALSE(plan.requests[1].is_decode);
+  CHECK(keys(plan) == std::vector<std::uint64_t>{1, 4, 2});
+  CHECK(sizes(plan) == std::vector<int>{1, 1, 32});
+  h.finish_step(plan);
+  plan = h.plan();
+  CHECK(keys(plan) == std::vector<std::uint64_t>{1, 4, 2, 3});
+  CHECK(sizes(plan) == std::vector<int>{1, 1, 12, 20});
+  CHECK(plan.requests[1].is_decode);
+  CHECK_FALSE(plan.requests[2].is_decode);
   h.finish_step(plan);
   h.run();
   CHECK(h.log.violations.empty());
-  CHECK(h.scheduler.stats().mixed_steps_total == 2);
+  CHECK(h.empty());
 }
 
 TEST_CASE("a first piece of one token is a prefill", "[scheduler]") {

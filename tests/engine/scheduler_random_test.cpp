@@ -21,7 +21,10 @@ class RandomRun {
 
   void run() {
     const int count = pick(1, 14);
-    for (int i = 0; i < count; ++i) requests_.push_back(random_request());
+    for (int i = 0; i < count; ++i) {
+      requests_.push_back(random_request());
+      for (int forks = chance(15) ? pick(1, 4) : 0; forks > 0; --forks) requests_.push_back(fork_of(requests_.back()));
+    }
     const std::size_t budget = random_budget();
     Harness h(random_config(), layout_, budget, chance(70));
     spoil_some(h);
@@ -38,12 +41,14 @@ class RandomRun {
     }
     check(h);
     preemptions += h.scheduler.stats().preemptions_total;
+    moves += h.scheduler.stats().preemptions_moved;
     mixed_steps += h.log.mixed_steps;
     hit_tokens += h.scheduler.stats().prefix_hit_tokens;
     evictions += h.scheduler.stats().prefix_evicted_blocks + h.scheduler.stats().prefix_evicted_snapshots;
   }
 
   std::int64_t preemptions = 0;
+  std::int64_t moves = 0;
   std::int64_t mixed_steps = 0;
   std::int64_t hit_tokens = 0;
   std::int64_t evictions = 0;
@@ -58,6 +63,8 @@ class RandomRun {
     return {.max_num_seqs = pick(1, 10),
             .max_num_batched_tokens = kBudgets[static_cast<std::size_t>(pick(0, 6))],
             .prefill_tile = chance(80) ? 16 : pick(1, 5),
+            .share_prefixes = chance(80),
+            .swap_bytes = chance(50) ? static_cast<std::size_t>(pick(0, 3000)) : 0,
             .snapshots = {.mode = static_cast<MambaCacheMode>(pick(0, 2)),
                           .block_size = layout_.block_size,
                           .interval = chance(50) ? 8 : 0,
@@ -80,6 +87,13 @@ class RandomRun {
       request.sampling.stop_token_ids.push_back(pick(0, kVocab - 1));
     if (chance(20)) request.sampling.min_tokens = pick(0, 10);
     return request;
+  }
+
+  EngineRequest fork_of(EngineRequest& request) {
+    if (request.fork_group.empty()) request.fork_group = "group " + std::to_string(requests_.size());
+    EngineRequest fork = request;
+    fork.sampling.seed = random_();
+    return fork;
   }
 
   /// At least what the largest request needs alone; seldom much more.
@@ -159,6 +173,7 @@ TEST_CASE("random lives of a scheduler give solo answers and leave nothing behin
   INFO("base seed " << seed);
   const int cases = random_cases();
   std::int64_t preemptions = 0;
+  std::int64_t moves = 0;
   std::int64_t mixed_steps = 0;
   std::int64_t hit_tokens = 0;
   std::int64_t evictions = 0;
@@ -167,12 +182,14 @@ TEST_CASE("random lives of a scheduler give solo answers and leave nothing behin
     RandomRun run((std::uint64_t{seed} << 32U) + static_cast<std::uint64_t>(i));
     run.run();
     preemptions += run.preemptions;
+    moves += run.moves;
     mixed_steps += run.mixed_steps;
     hit_tokens += run.hit_tokens;
     evictions += run.evictions;
   }
   if (cases >= 100) {
     CHECK(preemptions >= 20);
+    CHECK(moves >= 10);
     CHECK(mixed_steps >= 100);
     CHECK(hit_tokens >= 100);
     CHECK(evictions >= 20);

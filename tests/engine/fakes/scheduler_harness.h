@@ -111,7 +111,8 @@ class Harness {
     if (!scheduler.idle() || before.cache_bytes_used != before.cache_bytes_cached) return false;
     if (pools.prefix_index() != nullptr) pools.prefix_index()->clear();
     const EngineStats stats = scheduler.stats();
-    return stats.cache_bytes_used == 0 && stats.kv_pages_used == 0 && stats.state_slots_used == 0;
+    return stats.cache_bytes_used == 0 && stats.kv_pages_used == 0 && stats.state_slots_used == 0 &&
+           stats.swap_bytes_used == 0;
   }
 
   FakePlatform platform;

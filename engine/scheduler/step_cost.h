@@ -1,0 +1,37 @@
+#pragma once
+
+#include <array>
+#include <optional>
+
+namespace krait {
+
+/// What steps cost on this machine, learned from those that were run: the seconds of a step that only decodes, by the
+/// number of its decodes, and the seconds that one more token of a prompt adds. Both are moving averages, so that they
+/// follow growing contexts.
+class StepCost {
+ public:
+  void learn(int decodes, int prefill_tokens, double seconds);
+
+  /// Of a step of `decodes` decodes and nothing else, by the nearest number that was seen; nullopt before there is one.
+  [[nodiscard]] std::optional<double> decode_seconds(int decodes) const;
+  /// That a token of a prompt adds to a step; nullopt before one was seen.
+  [[nodiscard]] std::optional<double> prefill_token_seconds() const;
+
+ private:
+  /// Seconds by the number of binary digits of the number of decodes; 0: unknown.
+  std::array<double, 32> decode_seconds_{};
+  double beside_decodes_ = 0;  ///< of a prompt's token in a step with decodes; 0: unknown
+  double alone_ = 0;           ///< in a step without; 0: unknown
+};
+
+/// How a step is divided between running answers and new prompts.
+struct PrefillShare {
+  double target_seconds = 0;  ///< of a step with decodes (`--target-itl-ms`); 0: a multiple of a step without prompts
+  int tile = 16;              ///< prompts are cut at multiples of it, and never finer by this rule
+};
+
+/// Tokens of prompts that a step beside `decodes` decodes should have, at most `limit`: as many as the target allows,
+/// but never so few that prompts get less than their share of the time.
+[[nodiscard]] int prefill_allowance(const StepCost& cost, const PrefillShare& share, int decodes, int limit);
+
+}  // namespace krait

@@ -1,0 +1,72 @@
+#include "engine/scheduler/step_cost.h"
+
+#include <catch2/catch.hpp>
+
+using namespace krait;
+
+namespace {
+
+/// A machine on which a step takes 20 ms and 1 ms a decode, and a prompt's token 2 ms.
+double seconds_of(int decodes, int prefill_tokens) {
+  return (decodes > 0 ? 0.02 : 0.01) + 0.001 * decodes + 0.002 * prefill_tokens;
+}
+
+}  // namespace
+
+TEST_CASE("without decodes a prompt has the whole step", "[scheduler]") {
+  CHECK(prefill_allowance({}, {}, 0, 2048) == 2048);
+}
+
+TEST_CASE("before anything is known, prompts beside decodes come in small pieces", "[scheduler]") {
+  CHECK(prefill_allowance({}, {.target_seconds = 0, .tile = 16}, 3, 2048) == 64);
+  CHECK(prefill_allowance({}, {.target_seconds = 0, .tile = 16}, 3, 20) == 20);
+}
+
+TEST_CASE("pieces are learned to keep a step under three times one without them, and over its share", "[scheduler]") {
+  StepCost cost;
+  cost.learn(0, 512, seconds_of(0, 512));
+  for (int i = 0; i < 5; ++i) cost.learn(16, 0, seconds_of(16, 0));
+  const double alone = seconds_of(16, 0);
+  for (int i = 0; i < 10; ++i) {
+    const int tokens = prefill_allowance(cost, {}, 16, 2048);
+    const double step = seconds_of(16, tokens);
+    CHECK(step < 3 * alone);
+    CHECK((step - alone) / step > 0.4);
+    CHECK(tokens % 16 == 0);
+    cost.learn(16, tokens, step);
+  }
+}
+
+TEST_CASE("a target is kept where prompts still get their share", "[scheduler]") {
+  StepCost cost;
+  cost.learn(4, 0, 0.024);
+  cost.learn(4, 100, 0.224);
+  // 100 ms: 76 ms for the prompt, 38 tokens, cut at the tile.
+  CHECK(prefill_allowance(cost, {.target_seconds = 0.1, .tile = 16}, 4, 2048) == 32);
+  // 25 ms would leave 1 ms for prompts; they get 40 % of a step of 40 ms: 8 tokens, but never less than a tile.
+  CHECK(prefill_allowance(cost, {.target_seconds = 0.025, .tile = 4}, 4, 2048) == 8);
+  CHECK(prefill_allowance(cost, {.target_seconds = 0.025, .tile = 16}, 4, 2048) == 16);
+  // Never over what the step has.
+  CHECK(prefill_allowance(cost, {.target_seconds = 10, .tile = 16}, 4, 300) == 300);
+}
+
+TEST_CASE("an unseen number of decodes costs what the nearest seen one does", "[scheduler]") {
+  StepCost cost;
+  CHECK_FALSE(cost.decode_seconds(1));
+  cost.learn(16, 0, 0.5);
+  CHECK(cost.decode_seconds(1) == 0.5);
+  cost.learn(1, 0, 0.25);
+  CHECK(cost.decode_seconds(1) == 0.25);
+  CHECK(cost.decode_seconds(2) == 0.25);
+  CHECK(cost.decode_seconds(12) == 0.5);
+  CHECK(cost.decode_seconds(1 << 30) == 0.5);
+}
+
+TEST_CASE("times that make no sense teach nothing", "[scheduler]") {
+  StepCost cost;
+  cost.learn(1, 0, 0);
+  cost.learn(1, 0, -1);
+  cost.learn(1, 64, 1);
+  CHECK_FALSE(cost.decode_seconds(1));
+  CHECK_FALSE(cost.prefill_token_seconds());
+}
