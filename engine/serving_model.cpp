@@ -89,7 +89,8 @@ std::unique_ptr<DiskTier> make_disk_tier(const LoadOptions& options, const Engin
     throw StartupError(Error{
         .code = ErrorCode::kInvalidArgument, .message = "--cache-dir has no effect: " + why, .field = "cache-dir"});
   };
-  if (pools.prefix_index() == nullptr) refuse("no prefixes are cached (--enable-prefix-caching, --mamba-cache-mode)");
+  if (!config.share_prefixes || pools.prefix_index() == nullptr)
+    refuse("no prefixes are cached (--enable-prefix-caching, --mamba-cache-mode)");
   if (!pools.host_accessible()) refuse("this platform's caches cannot be copied to disk in this version");
   return std::make_unique<DiskTier>(
       DiskTierConfig{.folder = options.cache_dir, .max_bytes = options.cache_dir_bytes, .warn = options.on_warning},

@@ -38,7 +38,8 @@ class MemoryBudget {
 /// Items of one size in one reserved range: KV pages or state slots. Item 0 is the null item that padding points at; it
 /// is never handed out, nor counted. Memory is committed in steps as the highest item in use grows and goes back to the
 /// system when it falls; the budget counts items in use, so that pages and slots share it elastically. The lowest free
-/// item is handed out first, which keeps the committed range short.
+/// item is handed out first, which keeps the committed range short. Free items below the highest one keep their memory
+/// up to a sixteenth of the budget; beyond that it goes back too, so that no item need ever be moved.
 ///
 /// An item may have several holders: requests, and the prefix index, which lists it. It is free when the last one has
 /// released it. Used by the engine's thread only.
@@ -68,10 +69,9 @@ class ItemPool {
   /// Holders beside the index.
   [[nodiscard]] int users(std::int32_t item) const;
 
-  [[nodiscard]] bool host_accessible() const;
-  [[nodiscard]] std::byte* base() const;  ///< first byte of item 0; never moves
   /// Whether the processor itself may read and write the items.
   [[nodiscard]] bool host_accessible() const;
+  [[nodiscard]] std::byte* base() const;  ///< first byte of item 0; never moves
   [[nodiscard]] std::size_t item_bytes() const { return item_bytes_; }
   [[nodiscard]] std::int64_t used() const { return used_; }
 
@@ -86,6 +86,8 @@ class ItemPool {
   [[nodiscard]] bool commit_items(std::int64_t items);
   /// Gives the end of the range back once it is well above the highest item in use.
   void trim();
+  /// Gives memory of free items back while there is more of it than the pool may keep.
+  void discard_surplus();
   void poison(std::int32_t item);
   void free(std::int32_t item);
 
@@ -95,8 +97,9 @@ class ItemPool {
   std::unique_ptr<ReservedMemory> memory_;
   std::vector<Holders> holders_;  ///< by item; those from next_item_ on have none
   std::int64_t idle_ = 0;
-  std::set<std::int32_t> free_items_;  ///< all below next_item_
-  std::int32_t next_item_ = 1;         ///< every item from here on is free
+  std::set<std::int32_t> free_items_;    ///< all below next_item_
+  std::set<std::int32_t> backed_items_;  ///< of those, the ones that may have memory
+  std::int32_t next_item_ = 1;           ///< every item from here on is free
   std::int64_t used_ = 0;
 };
 

@@ -15,6 +15,9 @@ namespace {
 /// Memory is committed and given back in steps of about this much: small enough to start fast, large enough to be rare.
 constexpr std::size_t kCommitStep = std::size_t{4} << 20U;
 
+/// Of the budget, what free items may keep of memory, so that freeing and allocating in turn costs no page faults.
+constexpr std::size_t kKeptShare = 16;
+
 std::size_t round_up(std::size_t bytes, std::size_t step) { return (bytes + step - 1) / step * step; }
 
 /// Items that the budget could ever pay for, and the null item; an item's number has 31 bits.
@@ -62,6 +65,7 @@ std::optional<std::int32_t> ItemPool::allocate() {
   }
   ++used_;
   const std::int32_t item = reuse ? free_items_.extract(free_items_.begin()).value() : next_item_++;
+  backed_items_.erase(item);
   if (holders_.size() <= static_cast<std::size_t>(item)) holders_.resize(static_cast<std::size_t>(item) + 1);
   holders_[static_cast<std::size_t>(item)] = {.count = 1, .listed = false};
   return item;
@@ -120,10 +124,12 @@ bool ItemPool::is_idle(std::int32_t item) const {
 
 void ItemPool::free(std::int32_t item) {
   free_items_.insert(item);
+  backed_items_.insert(item);
   poison(item);
   --used_;
   budget_.give_back(item_bytes_);
   trim();
+  discard_surplus();
 }
 
 bool ItemPool::commit_items(std::int64_t items) {
@@ -135,12 +141,22 @@ bool ItemPool::commit_items(std::int64_t items) {
 
 void ItemPool::trim() {
   while (!free_items_.empty() && *free_items_.rbegin() == next_item_ - 1) {
+    backed_items_.erase(next_item_ - 1);
     free_items_.erase(std::prev(free_items_.end()));
     --next_item_;
   }
   // One step of slack on both sides, so that a request at the border does not commit and shrink in turn.
   const std::size_t keep = round_up(static_cast<std::size_t>(next_item_) * item_bytes_, kCommitStep) + kCommitStep;
   if (memory_->committed() > keep + kCommitStep) memory_->shrink(keep);
+}
+
+void ItemPool::discard_surplus() {
+  const std::size_t kept = std::max(budget_.total() / kKeptShare, kCommitStep) / item_bytes_;
+  while (backed_items_.size() > kept) {
+    const std::int32_t highest = *backed_items_.rbegin();
+    backed_items_.erase(highest);
+    memory_->discard(static_cast<std::size_t>(highest) * item_bytes_, item_bytes_);
+  }
 }
 
 /// In debug builds a freed item is filled with NaNs, so that whoever trusts what was left in it is found out.

@@ -52,6 +52,12 @@ class MappedMemory final : public ReservedMemory {
     committed_ = kept;
   }
 
+  void discard(std::size_t offset, std::size_t bytes) override {
+    const std::size_t begin = round_up(offset, page_size());
+    const std::size_t end = (offset + bytes) / page_size() * page_size();
+    if (begin < end) madvise(base_ + begin, end - begin, MADV_DONTNEED);
+  }
+
  private:
   std::byte* base_ = nullptr;
   std::size_t capacity_ = 0;

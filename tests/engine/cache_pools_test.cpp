@@ -129,3 +129,22 @@ TEST_CASE("a model without state has no slots, one without attention no pages", 
   const CachePools mamba(platform, {.block_size = 16, .kv_groups = {}, .slot_bytes = 40}, 100);
   CHECK(mamba.bytes_for(100000) == 40);
 }
+
+TEST_CASE("free items below the highest one give their memory back, all but a sixteenth of the budget", "[cache]") {
+  constexpr std::size_t kItem = std::size_t{1} << 20U;
+  FakePlatform platform;
+  MemoryBudget budget(128 * kItem);
+  ItemPool pool(platform, budget, kItem);
+  std::vector<std::int32_t> items;
+  for (int i = 0; i < 128; ++i) items.push_back(pool.allocate().value());
+  for (std::size_t i = 0; i + 1 < items.size(); ++i) pool.release(items[i]);
+  CHECK(platform.last_reserved->committed() > 100 * kItem);
+  CHECK(platform.last_reserved->discarded == (127 - 8) * kItem);
+  // They can be had again, and what is used again counts no more as given back.
+  for (int i = 0; i < 20; ++i) items[static_cast<std::size_t>(i)] = pool.allocate().value();
+  for (int i = 0; i < 20; ++i) pool.release(items[static_cast<std::size_t>(i)]);
+  CHECK(platform.last_reserved->discarded == (127 - 8 + 20 - 8) * kItem);
+  pool.release(items.back());
+  CHECK(budget.used() == 0);
+  CHECK(platform.last_reserved->committed() < 16 * kItem);
+}

@@ -16,6 +16,13 @@ TEST_CASE("Reserved memory commits, keeps, shrinks and comes back as zeros") {
   memory->data()[99999] = std::byte{9};
   REQUIRE(memory->commit(50000));
   CHECK(memory->committed() >= 100000);
+  memory->data()[40000] = std::byte{8};
+  memory->discard(4096, 80000);
+  CHECK(memory->committed() >= 100000);
+  CHECK(memory->data()[0] == std::byte{7});
+  CHECK(memory->data()[40000] == std::byte{0});
+  CHECK(memory->data()[99999] == std::byte{9});
+  memory->data()[40000] = std::byte{8};
   memory->shrink(4096);
   CHECK(memory->committed() == 4096);
   CHECK(memory->data()[0] == std::byte{7});

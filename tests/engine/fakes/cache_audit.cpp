@@ -24,6 +24,8 @@ class Audit {
     for (std::size_t group = 0; group < pools_.layout().kv_groups.size(); ++group) {
       Holders holders;
       for (const RequestState* request : scheduler_.queues().running) {
+        // One that was admitted and has not had a step yet has no tables.
+        if (request->cache.pages().empty()) continue;
         for (const std::int32_t page : request->cache.pages()[group]) hold(holders, page);
       }
       check_pool(pools_.pages(group), holders, "pages of group " + std::to_string(group));

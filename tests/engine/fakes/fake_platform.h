@@ -35,6 +35,13 @@ class FakeReservedMemory : public ReservedMemory {
     committed_ = bytes;
   }
 
+  void discard(std::size_t offset, std::size_t bytes) override {
+    std::memset(data_.get() + offset, 0xEE, bytes);
+    discarded += bytes;
+  }
+
+  std::size_t discarded = 0;  ///< bytes in all
+
  private:
   std::unique_ptr<std::byte, void (*)(void*)> data_;
   std::size_t capacity_;
