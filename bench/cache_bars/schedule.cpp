@@ -50,7 +50,7 @@ void add_requests(Scheduler& scheduler, TimePoint now) {
     EngineRequest request;
     request.id = std::to_string(i);
     for (int t = 0; t < kPrompt; ++t) request.prompt.push_back((i * 7919 + t * 31) % 100000);
-    request.sampling.max_tokens = kSteps + 1000;
+    request.sampling.max_tokens = 4 * kSteps;
     request.sampling.ignore_eos = true;
     scheduler.add(static_cast<std::uint64_t>(i) + 1, std::move(request), now);
   }
@@ -88,7 +88,7 @@ BarResult schedule_256() {
     const double built = micros_now();
     StepResult result = answer(plan, static_cast<std::int32_t>(3 + micros.size() % 1000));
     const double answered = micros_now();
-    scheduler.update(std::move(result), now);
+    scheduler.update(std::move(result), now + std::chrono::milliseconds(1));
     static_cast<void>(scheduler.take_events());
     const double end = micros_now();
     const bool all_decode = plan.requests.size() == kRequests &&

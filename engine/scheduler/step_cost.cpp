@@ -13,7 +13,7 @@ constexpr double kNews = 0.25;
 
 /// Without a target of its own a step may take this many times what it takes without prompts: streams are known to keep
 /// under three times, and prompts get more than half of the time.
-constexpr double kStretch = 2.4;
+constexpr double kStretch = 2.2;
 
 /// Below this a step is short for any reader, and smaller pieces would only cost efficiency.
 constexpr double kShortestTarget = 0.004;
@@ -22,10 +22,13 @@ constexpr double kShortestTarget = 0.004;
 constexpr double kLeastShare = 0.4;
 
 /// Pieces of prompts below this many tokens mostly cost what any step costs; they tell little of one token's price.
-constexpr int kTellingTokens = 16;
+constexpr int kTellingTokens = 8;
 
 /// What a step has before anything is known.
-constexpr int kFirstTiles = 4;
+constexpr int kFirstTokens = 64;
+
+/// Pieces are no shorter, and where the target leaves less than a tile they are multiples of this.
+constexpr int kLeastTokens = 8;
 
 void blend(double& average, double news) { average = average == 0 ? news : average + kNews * (news - average); }
 
@@ -65,13 +68,14 @@ int prefill_allowance(const StepCost& cost, const PrefillShare& share, int decod
   if (decodes == 0) return limit;
   const std::optional<double> step = cost.decode_seconds(decodes);
   const std::optional<double> token = cost.prefill_token_seconds();
-  const int tile = std::max(share.tile, 1);
-  if (!step || !token) return std::min(limit, kFirstTiles * tile);
+  if (!step || !token) return std::min(limit, kFirstTokens);
   const double target = share.target_seconds > 0 ? share.target_seconds : std::max(kStretch * *step, kShortestTarget);
   const double seconds = std::max(target - *step, *step * kLeastShare / (1 - kLeastShare));
   const double tokens = std::min(seconds / *token, static_cast<double>(limit));
   if (tokens >= limit) return limit;
-  return std::min(limit, std::max(static_cast<int>(tokens) / tile * tile, tile));
+  const int whole = static_cast<int>(tokens);
+  const int unit = whole >= share.tile ? std::max(share.tile, 1) : kLeastTokens;
+  return std::min(limit, std::max(whole / unit * unit, kLeastTokens));
 }
 
 }  // namespace krait

@@ -27,7 +27,7 @@ class StepCost {
 /// How a step is divided between running answers and new prompts.
 struct PrefillShare {
   double target_seconds = 0;  ///< of a step with decodes (`--target-itl-ms`); 0: a multiple of a step without prompts
-  int tile = 16;              ///< prompts are cut at multiples of it, and never finer by this rule
+  int tile = 16;              ///< prompts are cut at multiples of it, where there is room for one
 };
 
 /// Tokens of prompts that a step beside `decodes` decodes should have, at most `limit`: as many as the target allows,

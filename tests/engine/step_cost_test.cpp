@@ -32,7 +32,7 @@ TEST_CASE("pieces are learned to keep a step under three times one without them,
     const double step = seconds_of(16, tokens);
     CHECK(step < 3 * alone);
     CHECK((step - alone) / step > 0.4);
-    CHECK(tokens % 16 == 0);
+    CHECK(tokens % 8 == 0);
     cost.learn(16, tokens, step);
   }
 }
@@ -43,9 +43,11 @@ TEST_CASE("a target is kept where prompts still get their share", "[scheduler]")
   cost.learn(4, 100, 0.224);
   // 100 ms: 76 ms for the prompt, 38 tokens, cut at the tile.
   CHECK(prefill_allowance(cost, {.target_seconds = 0.1, .tile = 16}, 4, 2048) == 32);
-  // 25 ms would leave 1 ms for prompts; they get 40 % of a step of 40 ms: 8 tokens, but never less than a tile.
-  CHECK(prefill_allowance(cost, {.target_seconds = 0.025, .tile = 4}, 4, 2048) == 8);
-  CHECK(prefill_allowance(cost, {.target_seconds = 0.025, .tile = 16}, 4, 2048) == 16);
+  // A tile that is larger than what the target leaves does not make the piece larger.
+  CHECK(prefill_allowance(cost, {.target_seconds = 0.1, .tile = 192}, 4, 2048) == 32);
+  CHECK(prefill_allowance(cost, {.target_seconds = 1, .tile = 192}, 4, 2048) == 384);
+  // 25 ms would leave 1 ms for prompts; they get 40 % of a step of 40 ms: 8 tokens, and would never get fewer.
+  CHECK(prefill_allowance(cost, {.target_seconds = 0.025, .tile = 16}, 4, 2048) == 8);
   // Never over what the step has.
   CHECK(prefill_allowance(cost, {.target_seconds = 10, .tile = 16}, 4, 300) == 300);
 }
