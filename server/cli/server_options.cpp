@@ -50,7 +50,9 @@ std::optional<SessionOptions> make_session_options(const OptionValues& values) {
   };
   if (!values.flag("enable-prefix-caching")) throw contradicts("--no-enable-prefix-caching");
   if (values.text("mamba-cache-mode") == "none") throw contradicts("--mamba-cache-mode none");
-  return SessionOptions{.max_bytes = parse_byte_size(values.text("session-memory").value_or("")).value_or(0)};
+  const std::string cache_dir = values.text("cache-dir").value_or("");
+  return SessionOptions{.max_bytes = parse_byte_size(values.text("session-memory").value_or("")).value_or(0),
+                        .directory = cache_dir.empty() ? "" : cache_dir + "/sessions"};
 }
 
 }  // namespace

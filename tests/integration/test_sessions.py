@@ -276,3 +276,51 @@ def test_sessions_need_the_prefix_cache(tmp_path: Path) -> None:
         run = run_krait("serve", "nowhere", "--enable-sessions", *flags)
         assert run.returncode != 0
         assert "--enable-sessions" in run.stderr and " ".join(flags) in run.stderr
+
+
+def names(server: Server) -> list[str]:
+    return [each["name"] for each in server.http.get(SESSIONS).json()["data"]]
+
+
+def test_with_a_cache_directory_sessions_are_there_after_a_restart(
+    forgetful: Server, start_server: StartServer, tmp_path: Path
+) -> None:
+    first = start_server("--enable-sessions", "--cache-dir", tmp_path)
+    answer = ask(first, COMPLETIONS, prompt=PROMPT)
+    saved = save(first, "one", answer)
+    assert first.http.post(f"{SESSIONS}/one/fork", json={"name": "two"}).status_code == 200
+    save(first, "gone", answer)
+    assert first.http.delete(f"{SESSIONS}/gone").status_code == 200
+    first.process.kill()
+    first.wait()
+
+    second = start_server("--enable-sessions", "--cache-dir", tmp_path)
+    assert names(second) == ["one", "two"]
+    assert second.http.get(SESSIONS).json()["data"][0] == saved
+    context = answer["choices"][0]["prompt_token_ids"] + ids(answer) + tokenize(second, " The fox said")
+    for name in ("one", "two"):
+        more = ask(second, COMPLETIONS, prompt=" The fox said", session=name)
+        expected = ask(forgetful, COMPLETIONS, prompt=context)
+        assert ids(more) == ids(expected)
+        assert more["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
+
+
+def test_a_damaged_session_in_the_directory_is_named_and_left_out(start_server: StartServer, tmp_path: Path) -> None:
+    first = start_server("--enable-sessions", "--cache-dir", tmp_path)
+    answer = ask(first, COMPLETIONS, prompt=PROMPT)
+    for name in ("good", "bad", "short"):
+        save(first, name, answer)
+    first.process.kill()
+    first.wait()
+    folder = tmp_path / "sessions"
+    content = bytearray((folder / "bad.session").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "bad.session").write_bytes(content)
+    (folder / "short.session").write_bytes(bytes(content[:100]))
+    (folder / ".writing-half").write_bytes(b"half")
+
+    second = start_server("--enable-sessions", "--cache-dir", tmp_path)
+    assert names(second) == ["good"]
+    assert "bad.session is left out" in second.log()
+    assert "short.session is left out" in second.log()
+    assert not (folder / ".writing-half").exists()
