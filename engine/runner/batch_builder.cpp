@@ -37,6 +37,7 @@ BlockTable block_table(const StepPlan& plan, std::size_t group) {
   for (const StepRequest& request : plan.requests) {
     table.max_blocks = std::max(table.max_blocks, static_cast<int>(request.pages[group].size()));
   }
+  table.pages.reserve(plan.requests.size() * static_cast<std::size_t>(table.max_blocks));
   for (const StepRequest& request : plan.requests) {
     const auto& pages = request.pages[group];
     table.pages.insert(table.pages.end(), pages.begin(), pages.end());

@@ -31,9 +31,11 @@ struct StepRequest {
   /// A decode is a request whose whole prompt has been computed; it extends the sequence by the token sampled last. A
   /// first piece of one token is a prefill.
   bool is_decode = false;
-  std::int32_t state_read = 0;                   ///< slot; ignored while num_computed is 0
-  std::int32_t state_write = 0;                  ///< slot
-  std::vector<std::vector<std::int32_t>> pages;  ///< block table, one a KV group, covering num_computed + tokens.size()
+  std::int32_t state_read = 0;   ///< slot; ignored while num_computed is 0
+  std::int32_t state_write = 0;  ///< slot
+  /// Block table, one a KV group, covering num_computed + tokens.size(). Points into the scheduler's request, and stays
+  /// valid until `wait` has returned: copying tables is most of what planning a large batch would cost.
+  std::span<const std::vector<std::int32_t>> pages;
   /// Tokens of this step, from the first, whose K and V already lie in pages that others read: they are not written.
   int num_replayed = 0;
   /// States to keep inside the piece, ascending: (tokens computed, slot).

@@ -35,9 +35,10 @@ void BatchPlanner::plan() {
 }
 
 void BatchPlanner::plan_decodes() {
+  const std::int64_t preemptions = queues_.preemptions;
   for (RequestState* request : decodes_in_turn(queues_.running)) {
     if (tokens_left_ == 0) return;
-    const bool preempted_meanwhile = !queues_.running.contains(request);
+    const bool preempted_meanwhile = queues_.preemptions != preemptions && !queues_.running.contains(request);
     if (!preempted_meanwhile && secure_memory(*request, 1) == 1) add_piece(*request, 1);
   }
 }

@@ -104,6 +104,7 @@ StepPlan Scheduler::make_plan(const std::vector<Piece>& pieces, TimePoint now) {
   in_flight_ = pieces;
   step_start_ = now;
   StepPlan plan{.step = static_cast<std::uint64_t>(++counters_.steps_total), .requests = {}};
+  plan.requests.reserve(pieces.size());
   for (const Piece& piece : pieces) {
     RequestState& request = *piece.request;
     if (request.last_step == 0) {
