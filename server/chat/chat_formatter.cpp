@@ -98,7 +98,9 @@ void ChatFormatter::add(const std::string& name, TemplateSource source) {
     entry.forms = detect_forms(*entry.parsed);
   } else {
     entry.error = std::move(parsed).error();
-    entry.error.message = source.file + ": " + entry.error.message + " (another template: --chat-template)";
+    // A client reads it too: the name says which file, the folder is the server's own matter.
+    entry.error.message = std::filesystem::path(source.file).filename().string() + ": " + entry.error.message +
+                          " (another template: --chat-template)";
     entry.error.field = "messages";
   }
   entry.source = std::move(source);
