@@ -27,8 +27,8 @@ class ReservedMemory {
   [[nodiscard]] virtual bool commit(std::size_t bytes) = 0;
   /// Gives memory beyond the first `bytes` back to the system.
   virtual void shrink(std::size_t bytes) = 0;
-  /// The content of `bytes` bytes from `offset` on, all committed, is not needed any more: what of it is whole pages may
-  /// go back to the system until it is written again. Reads give anything until then.
+  /// The content of `bytes` bytes from `offset` on, all committed, is not needed any more: whole pages in it may go
+  /// back to the system until they are written again. Reads give anything until then.
   virtual void discard(std::size_t offset, std::size_t bytes) = 0;
   /// Whether the processor itself may read and write `data()`: pools fill freed items with NaN bytes in debug builds.
   [[nodiscard]] virtual bool host_accessible() const { return true; }
