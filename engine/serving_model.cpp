@@ -41,8 +41,37 @@ std::uint64_t load_weights(const LoadOptions& options, ModelPlan& plan) {
   return hash_model(options, plan, checkpoint);
 }
 
-std::shared_ptr<CachePools> make_pools(ModelPlan& plan, std::size_t budget) {
-  auto pools = std::make_shared<CachePools>(*plan.platform, plan.runner->cache_layout(), budget);
+bool wants_shared_prefixes(const LoadOptions& options, const ModelRunner& runner) {
+  const bool has_state = runner.cache_layout().slot_bytes > 0;
+  return options.enable_prefix_caching && !(has_state && options.snapshots.mode == MambaCacheMode::kNone);
+}
+
+/// Throws StartupError where it can have no effect.
+DType snapshot_dtype_of(const LoadOptions& options, const ModelPlan& plan) {
+  if (!options.snapshot_dtype) return DType::kFloat32;
+  const auto refuse = [](const std::string& why) {
+    throw StartupError(Error{.code = ErrorCode::kInvalidArgument,
+                             .message = "--mamba-snapshot-dtype has no effect: " + why,
+                             .field = "mamba-snapshot-dtype"});
+  };
+  if (plan.runner->cache_layout().float_states.empty()) refuse("the model keeps no float32 states");
+  if (!wants_shared_prefixes(options, *plan.runner)) {
+    refuse("no prefixes are cached (--enable-prefix-caching, --mamba-cache-mode)");
+  }
+  return *options.snapshot_dtype;
+}
+
+std::shared_ptr<CachePools> make_pools(const LoadOptions& options, ModelPlan& plan) {
+  const std::size_t budget = plan.summary.cache_budget_bytes;
+  CacheLayout layout = plan.runner->cache_layout();
+  layout.snapshot_dtype = snapshot_dtype_of(options, plan);
+  auto pools = std::make_shared<CachePools>(*plan.platform, std::move(layout), budget);
+  if (pools->packs_snapshots() && !pools->host_accessible()) {
+    throw StartupError(
+        Error{.code = ErrorCode::kUnsupported,
+              .message = "--mamba-snapshot-dtype: this platform's states cannot be converted in this version",
+              .field = "mamba-snapshot-dtype"});
+  }
   const std::size_t least = pools->bytes_for(1);
   if (least > budget) {
     throw StartupError(Error{.code = ErrorCode::kInvalidArgument,
@@ -52,11 +81,6 @@ std::shared_ptr<CachePools> make_pools(ModelPlan& plan, std::size_t budget) {
                              .field = "cache-memory"});
   }
   return pools;
-}
-
-bool wants_shared_prefixes(const LoadOptions& options, const ModelRunner& runner) {
-  const bool has_state = runner.cache_layout().slot_bytes > 0;
-  return options.enable_prefix_caching && !(has_state && options.snapshots.mode == MambaCacheMode::kNone);
 }
 
 /// The name of a backend that cannot do what the prefix index asks of it, or nothing.
@@ -106,7 +130,7 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
   ModelPlan plan = make_model_plan(options);
   const std::uint64_t model_hash = load_weights(options, plan);
   plan_caches(options, plan.platform->available_memory(), plan);
-  const std::shared_ptr<CachePools> pools = make_pools(plan, plan.summary.cache_budget_bytes);
+  const std::shared_ptr<CachePools> pools = make_pools(options, plan);
   plan.runner->bind_pools(pools);
   if (enables_prefix_index(options, *plan.runner)) pools->enable_prefix_index();
   const bool share_prefixes = wants_shared_prefixes(options, *plan.runner);

@@ -46,11 +46,13 @@ struct LoadOptions {
   /// Is told of what an operator should know while the engine runs, on a thread of the engine; may be empty.
   std::function<void(const std::string&)> on_warning;
   SnapshotConfig snapshots{};  ///< its block_size is the one above
+  /// `--mamba-snapshot-dtype`: what snapshots keep of float32 states; nullopt: all of them.
+  std::optional<DType> snapshot_dtype;
   int max_num_seqs = 64;
   int max_num_batched_tokens = 2048;
   int max_queue = 1024;
-  std::size_t swap_bytes = 0;  ///< `--swap-memory`
-  double target_itl_ms = 0;  ///< `--target-itl-ms`; 0: chosen by what steps take
+  std::size_t swap_bytes = 0;        ///< `--swap-memory`
+  double target_itl_ms = 0;          ///< `--target-itl-ms`; 0: chosen by what steps take
   std::optional<int> max_model_len;  ///< nullopt: the model's own maximum
   std::function<void(const LoadProgress&)> on_progress;
   /// Tests put a platform of their own in; null: the CPU platform.

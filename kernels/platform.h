@@ -30,6 +30,9 @@ class ReservedMemory {
   /// The content of `bytes` bytes from `offset` on, all committed, is not needed any more: whole pages in it may go
   /// back to the system until they are written again. Reads give anything until then.
   virtual void discard(std::size_t offset, std::size_t bytes) = 0;
+  /// For debug builds: whole pages of the platform inside these bytes, all committed, cannot be written until they are
+  /// set writable again. A platform that has no such thing does nothing.
+  virtual void set_read_only(std::size_t /*offset*/, std::size_t /*bytes*/, bool /*read_only*/) {}
   /// Whether the processor itself may read and write `data()`: pools fill freed items with NaN bytes in debug builds.
   [[nodiscard]] virtual bool host_accessible() const { return true; }
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/cache/prefix_index.h"
+#include "engine/cache/snapshot_format.h"
 #include "kernels/platform.h"
 #include "kernels/result.h"
 
@@ -16,6 +17,9 @@ CachePools::CachePools(Platform& platform, CacheLayout layout, std::size_t budge
     pages_.push_back(std::make_unique<ItemPool>(platform, budget_, group.page_bytes));
   }
   if (layout_.slot_bytes > 0) slots_ = std::make_unique<ItemPool>(platform, budget_, layout_.slot_bytes);
+  if (krait::packs_snapshots(layout_)) {
+    packed_ = std::make_unique<ItemPool>(platform, budget_, snapshot_bytes(layout_));
+  }
 }
 
 CachePools::~CachePools() = default;
@@ -30,10 +34,27 @@ bool CachePools::host_accessible() const {
   return std::ranges::all_of(pages_, accessible) && (slots_ == nullptr || slots_->host_accessible());
 }
 
+std::optional<std::int32_t> CachePools::make_snapshot(std::int32_t slot) {
+  if (packed_ == nullptr) {
+    slots_->retain(slot);
+    return slot;
+  }
+  const std::optional<std::int32_t> snapshot = packed_->allocate();
+  if (snapshot) pack_snapshot(layout_, slots_->data(slot), packed_->data(*snapshot));
+  return snapshot;
+}
+
+std::optional<std::int32_t> CachePools::unpack(std::int32_t snapshot) {
+  const std::optional<std::int32_t> slot = slots_->allocate();
+  if (slot) unpack_snapshot(layout_, packed_->data(snapshot), slots_->data(*slot));
+  return slot;
+}
+
 std::size_t CachePools::idle_bytes() const {
   std::size_t bytes = 0;
   for (const auto& pool : pages_) bytes += static_cast<std::size_t>(pool->idle()) * pool->item_bytes();
   if (slots_ != nullptr) bytes += static_cast<std::size_t>(slots_->idle()) * slots_->item_bytes();
+  if (packed_ != nullptr) bytes += static_cast<std::size_t>(packed_->idle()) * packed_->item_bytes();
   return bytes;
 }
 

@@ -69,9 +69,15 @@ class ItemPool {
   /// Holders beside the index.
   [[nodiscard]] int users(std::int32_t item) const;
 
+  /// For debug builds: `count` items from `first` on cannot be written, where they fill pages of the system.
+  void set_read_only(std::int32_t first, std::int32_t count, bool read_only);
+
   /// Whether the processor itself may read and write the items.
   [[nodiscard]] bool host_accessible() const;
   [[nodiscard]] std::byte* base() const;  ///< first byte of item 0; never moves
+  [[nodiscard]] std::byte* data(std::int32_t item) const {
+    return base() + static_cast<std::size_t>(item) * item_bytes_;
+  }
   [[nodiscard]] std::size_t item_bytes() const { return item_bytes_; }
   [[nodiscard]] std::int64_t used() const { return used_; }
 
@@ -121,6 +127,16 @@ class CachePools {
   [[nodiscard]] ItemPool* slots() { return slots_.get(); }  ///< null for a model without recurrent state
   [[nodiscard]] const ItemPool* slots() const { return slots_.get(); }
 
+  /// Where snapshots lie: the slots themselves, unless they are kept in fewer bits.
+  [[nodiscard]] ItemPool* snapshots() { return packed_ != nullptr ? packed_.get() : slots_.get(); }
+  [[nodiscard]] const ItemPool* snapshots() const { return packed_ != nullptr ? packed_.get() : slots_.get(); }
+  [[nodiscard]] bool packs_snapshots() const { return packed_ != nullptr; }
+  /// The snapshot of the state in `slot`, with a hold for the caller; nullopt when there is no room for it. Without
+  /// packing, the slot itself.
+  [[nodiscard]] std::optional<std::int32_t> make_snapshot(std::int32_t slot);
+  /// A new slot with a packed snapshot's state; nullopt when there is no room.
+  [[nodiscard]] std::optional<std::int32_t> unpack(std::int32_t snapshot);
+
   /// Whether the processor itself may read and write all items.
   [[nodiscard]] bool host_accessible() const;
   /// Bytes of the items that only the prefix index holds: what eviction could free.
@@ -134,6 +150,7 @@ class CachePools {
   MemoryBudget budget_;
   std::vector<std::unique_ptr<ItemPool>> pages_;
   std::unique_ptr<ItemPool> slots_;
+  std::unique_ptr<ItemPool> packed_;  ///< null: a snapshot is a slot
   std::unique_ptr<PrefixIndex> prefix_index_;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/cache/byte_format.h"
+#include "engine/cache/snapshot_format.h"
 
 namespace krait {
 namespace {
@@ -60,7 +61,7 @@ class ImageReader {
       image.pages.push_back(*std::move(pages));
     }
     if (shape->has_state != 0) {
-      const auto state = reader_.get_bytes(layout_.slot_bytes);
+      const auto state = reader_.get_bytes(snapshot_bytes(layout_));
       if (!state) return std::nullopt;
       image.state = *state;
     }
@@ -92,6 +93,10 @@ std::uint64_t ContextIdentity::layout_hash() const {
   sizes.put(formats);
   sizes.put(std::int64_t{layout.block_size});
   sizes.put(std::uint64_t{layout.slot_bytes});
+  if (packs_snapshots(layout)) {
+    sizes.put(std::uint64_t{snapshot_bytes(layout)});
+    sizes.put(static_cast<std::int64_t>(layout.snapshot_dtype));
+  }
   for (const KvGroupLayout& group : layout.kv_groups) {
     sizes.put(std::uint64_t{group.page_bytes});
     sizes.put(std::int64_t{group.sliding_window});
@@ -191,7 +196,7 @@ Status check_context(const ContextImage& image, const CacheLayout& layout) {
       }
     }
   }
-  if (!image.state.empty() && (image.state.size() != layout.slot_bytes || blocks == 0)) {
+  if (!image.state.empty() && (image.state.size() != snapshot_bytes(layout) || blocks == 0)) {
     return fail("a state of " + std::to_string(image.state.size()) + " bytes after " +
                 std::to_string(image.tokens.size()) + " tokens");
   }

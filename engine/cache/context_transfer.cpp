@@ -15,19 +15,15 @@ namespace {
 /// No prompt has it: with it behind them, all of a prefix's blocks may be reused.
 constexpr std::int32_t kNoToken = -1;
 
-std::byte* item_data(const ItemPool& pool, std::int32_t item) {
-  return pool.base() + static_cast<std::size_t>(item) * pool.item_bytes();
-}
-
 std::string copy_out(const ItemPool& pool, std::int32_t item) {
   if (item == 0) return {};
-  return {reinterpret_cast<const char*>(item_data(pool, item)), pool.item_bytes()};
+  return {reinterpret_cast<const char*>(pool.data(item)), pool.item_bytes()};
 }
 
 /// A new item with these bytes; nullopt when there is no memory.
 std::optional<std::int32_t> copy_in(ItemPool& pool, const std::string& bytes) {
   const std::optional<std::int32_t> item = pool.allocate();
-  if (item) std::memcpy(item_data(pool, *item), bytes.data(), bytes.size());
+  if (item) std::memcpy(pool.data(*item), bytes.data(), bytes.size());
   return item;
 }
 
@@ -127,10 +123,10 @@ class Importer {
 
   bool add_state() {
     if (image_.state.empty() || (*cursor_)->snapshot != 0) return true;
-    const auto slot = copy_in(*pools_.slots(), image_.state);
-    if (!slot) return false;
-    pools_.prefix_index()->add_snapshot(*cursor_, static_cast<int>(image_.tokens.size()), *slot);
-    pools_.slots()->release(*slot);
+    const auto snapshot = copy_in(*pools_.snapshots(), image_.state);
+    if (!snapshot) return false;
+    pools_.prefix_index()->add_snapshot(*cursor_, static_cast<int>(image_.tokens.size()), *snapshot);
+    pools_.snapshots()->release(*snapshot);
     return true;
   }
 
@@ -155,19 +151,8 @@ ContextImage copy_match(const CachePools& pools, const std::string& salt, const 
       image.pages[group].push_back(copy_out(pools.pages(group), match.pages[group][static_cast<std::size_t>(block)]));
     }
   }
-  if (match.slot != 0) image.state = copy_out(*pools.slots(), match.slot);
+  if (match.snapshot != 0) image.state = copy_out(*pools.snapshots(), match.snapshot);
   return image;
-}
-
-/// Ends the caller's hold on what a match found.
-void let_go(CachePools& pools, PrefixMatch& match) {
-  for (std::size_t group = 0; group < match.pages.size(); ++group) {
-    for (const std::int32_t page : match.pages[group]) {
-      if (page != 0) pools.pages(group).release(page);
-    }
-  }
-  if (match.slot != 0) pools.slots()->release(match.slot);
-  pools.prefix_index()->close(match.cursor);
 }
 
 }  // namespace
@@ -181,7 +166,7 @@ Result<ContextImage> export_context(CachePools& pools, const std::string& salt, 
   prompt.push_back(kNoToken);
   PrefixMatch match = pools.prefix_index()->match(salt, prompt);
   ContextImage image = copy_match(pools, salt, tokens, match, std::max(0, first_block));
-  let_go(pools, match);
+  pools.prefix_index()->let_go(match);
   return image;
 }
 
@@ -189,7 +174,7 @@ UsablePrefix usable_prefix(CachePools& pools, const std::string& salt, const std
   if (pools.prefix_index() == nullptr || prompt.empty()) return {};
   PrefixMatch match = pools.prefix_index()->match(salt, prompt);
   const UsablePrefix usable{.computed_tokens = match.computed_tokens, .page_tokens = match.page_tokens};
-  let_go(pools, match);
+  pools.prefix_index()->let_go(match);
   return usable;
 }
 
@@ -211,7 +196,7 @@ std::optional<ContextImage> copy_path(const CachePools& pools, const PrefixNode&
                      .tokens = std::move(path.tokens),
                      .first_block = first_block,
                      .pages = std::vector<std::vector<std::string>>(groups.size()),
-                     .state = pools.slots() == nullptr ? std::string() : copy_out(*pools.slots(), node.snapshot)};
+                     .state = pools.slots() == nullptr ? std::string() : copy_out(*pools.snapshots(), node.snapshot)};
   for (std::size_t group = 0; group < groups.size(); ++group) {
     auto& pages = image.pages[group];
     pages.resize(static_cast<std::size_t>(node.depth - first_block));

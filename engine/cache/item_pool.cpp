@@ -122,6 +122,11 @@ bool ItemPool::is_idle(std::int32_t item) const {
   return holders.listed && holders.count == 1;
 }
 
+void ItemPool::set_read_only(std::int32_t first, std::int32_t count, bool read_only) {
+  memory_->set_read_only(static_cast<std::size_t>(first) * item_bytes_, static_cast<std::size_t>(count) * item_bytes_,
+                         read_only);
+}
+
 void ItemPool::free(std::int32_t item) {
   free_items_.insert(item);
   backed_items_.insert(item);

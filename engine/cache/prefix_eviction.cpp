@@ -53,7 +53,7 @@ void PrefixIndex::touch_snapshot(PrefixNode& node) {
 
 PrefixNode* PrefixIndex::cheapest_snapshot() const {
   for (const auto& [worth, node] : snapshots_) {
-    if (pools_.slots()->is_idle(node->snapshot)) return node;
+    if (pools_.snapshots()->is_idle(node->snapshot)) return node;
   }
   return nullptr;
 }
@@ -101,6 +101,7 @@ bool PrefixIndex::make_room(std::size_t bytes) {
 }
 
 void PrefixIndex::forget_snapshot(std::int32_t slot) {
+  if (pools_.packs_snapshots()) return;
   const auto found =
       std::ranges::find_if(snapshots_, [&](const auto& entry) { return entry.second->snapshot == slot; });
   if (found != snapshots_.end()) drop_snapshot(*found->second);
@@ -113,7 +114,7 @@ void PrefixIndex::clear() {
 
 void PrefixIndex::drop_snapshot(PrefixNode& node) {
   inflation_ = std::max(inflation_, node.snapshot_worth);
-  pools_.slots()->unlist(std::exchange(node.snapshot, 0));
+  pools_.snapshots()->unlist(std::exchange(node.snapshot, 0));
   --stats_.snapshots;
   ++stats_.evicted_snapshots;
   reorder(node);

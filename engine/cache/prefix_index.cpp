@@ -40,7 +40,7 @@ PrefixIndex::~PrefixIndex() {
     for (std::size_t group = 0; group < node->pages.size(); ++group) {
       if (node->pages[group] != 0) pools_.pages(group).unlist(node->pages[group]);
     }
-    if (node->snapshot != 0) pools_.slots()->unlist(node->snapshot);
+    if (node->snapshot != 0) pools_.snapshots()->unlist(node->snapshot);
   }
 }
 
@@ -160,8 +160,8 @@ void PrefixIndex::take(const Path& path, std::size_t depth, int start, PrefixMat
   }
   if (pools_.slots() != nullptr && match.computed_tokens > 0) {
     PrefixNode& node = *path[static_cast<std::size_t>(match.computed_tokens / block_size) - 1];
-    match.slot = node.snapshot;
-    pools_.slots()->retain(match.slot);
+    match.snapshot = node.snapshot;
+    pools_.snapshots()->retain(match.snapshot);
     touch_snapshot(node);
   }
   for (std::size_t block = 0; block < depth; ++block) {
@@ -220,18 +220,32 @@ void PrefixIndex::extend(Cursor& cursor, std::span<const std::int32_t> block, st
   if (on_progress_ && pools_.slots() == nullptr && node->depth % kBlocksBetween == 0) on_progress_(*node);
 }
 
-bool PrefixIndex::add_snapshot(Cursor cursor, int tokens, std::int32_t slot) {
-  if (cursor == nullptr || slot == 0 || tokens <= 0) return false;
+PrefixNode* PrefixIndex::place_for_snapshot(Cursor cursor, int tokens) const {
+  if (cursor == nullptr || tokens <= 0) return nullptr;
   const int block_size = pools_.layout().block_size;
   if (tokens % block_size != 0 || tokens > cursor->depth * block_size) {
     KRAIT_BUG("a snapshot after " + std::to_string(tokens) + " tokens, where the index has no place for it");
   }
   PrefixNode* node = cursor;
   while (node->depth * block_size > tokens) node = node->parent;
-  if (node->snapshot != 0) return false;
+  return node->snapshot == 0 ? node : nullptr;
+}
+
+bool PrefixIndex::add_state(Cursor cursor, int tokens, std::int32_t slot) {
+  if (slot == 0 || place_for_snapshot(cursor, tokens) == nullptr) return false;
+  const std::optional<std::int32_t> snapshot = pools_.make_snapshot(slot);
+  if (!snapshot) return false;
+  const bool added = add_snapshot(cursor, tokens, *snapshot);
+  pools_.snapshots()->release(*snapshot);
+  return added;
+}
+
+bool PrefixIndex::add_snapshot(Cursor cursor, int tokens, std::int32_t snapshot) {
+  PrefixNode* node = place_for_snapshot(cursor, tokens);
+  if (node == nullptr) return false;
   ++clock_;
-  pools_.slots()->list(slot);
-  node->snapshot = slot;
+  pools_.snapshots()->list(snapshot);
+  node->snapshot = snapshot;
   ++stats_.snapshots;
   touch_snapshot(*node);
   reorder(*node);
@@ -248,6 +262,17 @@ void PrefixIndex::move_cursor(Cursor& cursor, PrefixNode* to) {
   --from->cursors;
   reorder(*from);
   forget_if_unused(*from);
+}
+
+void PrefixIndex::let_go(PrefixMatch& match) {
+  for (std::size_t group = 0; group < match.pages.size(); ++group) {
+    for (const std::int32_t page : match.pages[group]) {
+      if (page != 0) pools_.pages(group).release(page);
+    }
+  }
+  if (match.snapshot != 0) pools_.snapshots()->release(match.snapshot);
+  close(match.cursor);
+  match = {};
 }
 
 void PrefixIndex::close(Cursor& cursor) {

@@ -18,7 +18,7 @@ namespace krait {
 class CachePools;
 struct CacheLayout;
 
-/// What a prompt finds in the index. The caller holds every page of `pages` and the slot, and must release them.
+/// What a prompt finds in the index. The caller holds every page of `pages` and the snapshot, and must release them.
 struct PrefixMatch {
   /// Tokens whose K and V lie in `pages`: a multiple of the block size. They must not be written again.
   int page_tokens = 0;
@@ -29,7 +29,7 @@ struct PrefixMatch {
   /// computed. A snapshot there serves the next one that comes this way.
   int path_tokens = 0;
   std::vector<std::vector<std::int32_t>> pages;  ///< block tables, one a KV group; 0 where a window needs no page
-  std::int32_t slot = 0;                         ///< the snapshot's; 0: none, the state starts from zero
+  std::int32_t snapshot = 0;                     ///< 0: none, the state starts from zero
   PrefixNode* cursor = nullptr;                  ///< stands where the pages end; to be closed by the caller
   bool too_short = false;                        ///< no block of it could ever be reused
   bool new_salt = false;                         ///< it has a salt, and nothing was listed under it
@@ -77,11 +77,16 @@ class PrefixIndex {
   /// KV group; they are listed if the block was not, or else exchanged for those that are, so that equal blocks lie in
   /// memory once. A page of 0 is none. The cursor goes off the tree when the index is full of blocks in use.
   void extend(Cursor& cursor, std::span<const std::int32_t> block, std::span<std::int32_t> pages);
-  /// Lists the state after the first `tokens` tokens of the cursor's path, a multiple of the block size; the index
-  /// takes a hold of its own on the slot. False when that place has a snapshot already, or is off the tree.
-  bool add_snapshot(Cursor cursor, int tokens, std::int32_t slot);
+  /// Ends the caller's hold on all that a match found.
+  void let_go(PrefixMatch& match);
+  /// Lists the state after the first `tokens` tokens of the cursor's path, a multiple of the block size, that lies in
+  /// `slot`; the index takes a hold of its own. False when that place has a snapshot already, is off the tree, or there
+  /// is no room to pack it.
+  bool add_state(Cursor cursor, int tokens, std::int32_t slot);
+  /// The same of a snapshot as `CachePools::snapshots` has them.
+  bool add_snapshot(Cursor cursor, int tokens, std::int32_t snapshot);
   void close(Cursor& cursor);
-  /// Lets go of the snapshot that lies in this slot, if there is one: its other holder needs the slot to go on.
+  /// Lets go of the snapshot that is this slot, if there is one: its other holder needs the slot to go on.
   void forget_snapshot(std::int32_t slot);
 
   /// Is told of blocks that are worth keeping elsewhere: those with a new snapshot; without recurrent state every few
@@ -118,6 +123,8 @@ class PrefixIndex {
   PrefixNode* create(PrefixNode& parent, std::span<const std::int32_t> block);
   void share_pages(PrefixNode& node, std::span<std::int32_t> pages);
   void move_cursor(Cursor& cursor, PrefixNode* to);
+  /// Where a snapshot after that many tokens of the cursor's path belongs; null where there is one already.
+  [[nodiscard]] PrefixNode* place_for_snapshot(Cursor cursor, int tokens) const;
   /// Blocks of the path, from the first, that have pages in all groups that keep every token.
   [[nodiscard]] std::size_t full_depth(const Path& path) const;
   /// How far, at most to `depth` blocks, the pages reach that a sequence needs that goes on computing at `start`.

@@ -59,6 +59,18 @@ void bind_state(const CacheGroup& group, ItemPool& slots, std::size_t offset) {
   }
 }
 
+void add_states(const CacheGroup& group, CacheLayout& layout) {
+  const auto& spec = std::get<MambaSpec>(group.spec);
+  for (std::size_t i = 0; i < group.layers.size(); ++i, layout.slot_bytes += bytes_per_request(group.spec)) {
+    for (std::size_t t = 0; t < spec.tensors.size(); ++t) {
+      const StateTensorSpec& tensor = spec.tensors[t];
+      if (tensor.role != StateTensorSpec::Role::kRecurrent || tensor.dtype != DType::kFloat32) continue;
+      layout.float_states.push_back({.offset = layout.slot_bytes + state_tensor_offset(spec, t),
+                                     .bytes = static_cast<std::size_t>(tensor.shape.elements()) * sizeof(float)});
+    }
+  }
+}
+
 }  // namespace
 
 CacheLayout make_cache_layout(const std::vector<CacheGroup>& groups, int block_size) {
@@ -70,7 +82,7 @@ CacheLayout make_cache_layout(const std::vector<CacheGroup>& groups, int block_s
                                   .page_bytes = group.layers.size() * page_bytes_of_layer(group, block_size),
                                   .sliding_window = window_of(group.spec)});
     } else {
-      layout.slot_bytes += group.layers.size() * bytes_per_request(group.spec);
+      add_states(group, layout);
     }
   }
   return layout;

@@ -7,6 +7,7 @@
 #include "engine/cache/cache_pools.h"
 #include "engine/constraint/mask_session.h"
 #include "engine/runner/cache_binding.h"
+#include "engine/runner/shared_item_guard.h"
 #include "kernels/platform.h"
 #include "kernels/result.h"
 
@@ -97,7 +98,12 @@ StepResult ModelRunner::run(const StepPlan& plan) {
                          .group_metadata = metadata,
                          .selective_state_update = &selective_state_update_.get()};
   const TensorView hidden = workspace_.matrix(static_cast<std::int64_t>(batch.ids.size()), model_.config().hidden_size);
-  model_.forward(context, batch.ids, hidden);
+  {
+#ifndef NDEBUG
+    const SharedItemGuard guard(*pools_, plan);
+#endif
+    model_.forward(context, batch.ids, hidden);
+  }
 
   StepResult result;
   for (const StepRequest& request : plan.requests) {

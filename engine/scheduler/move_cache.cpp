@@ -12,16 +12,13 @@ namespace krait {
 namespace {
 
 std::vector<std::byte> read_item(const ItemPool& pool, std::int32_t item) {
-  const std::byte* begin = pool.base() + static_cast<std::size_t>(item) * pool.item_bytes();
-  return {begin, begin + pool.item_bytes()};
+  return {pool.data(item), pool.data(item) + pool.item_bytes()};
 }
 
 /// A new item with these bytes; nullopt when there is no room.
 std::optional<std::int32_t> write_item(ItemPool& pool, const std::vector<std::byte>& bytes) {
   const std::optional<std::int32_t> item = pool.allocate();
-  if (item) {
-    std::memcpy(pool.base() + static_cast<std::size_t>(*item) * pool.item_bytes(), bytes.data(), bytes.size());
-  }
+  if (item) std::memcpy(pool.data(*item), bytes.data(), bytes.size());
   return item;
 }
 
@@ -47,6 +44,7 @@ bool RequestCache::move_in(CachePools& pools, const MovedCache& moved) {
   if (!moved.state.empty()) {
     const std::optional<std::int32_t> slot = write_item(*pools.slots(), moved.state);
     if (!slot) return false;
+    drop_packed(pools);
     if (state_ != 0) pools.slots()->release(state_);
     state_ = *slot;
   }

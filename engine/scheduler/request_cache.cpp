@@ -28,7 +28,7 @@ PrefixMatch RequestCache::start(CachePools& pools, const std::string& salt, std:
   if (pools.prefix_index() == nullptr) return match;
   match = pools.prefix_index()->match(salt, history);
   pages_ = match.pages;
-  state_ = match.slot;
+  (pools.packs_snapshots() ? packed_ : state_) = match.snapshot;
   cursor_ = match.cursor;
   shared_tokens_ = match.page_tokens;
   listed_blocks_ = match.page_tokens / pools.layout().block_size;
@@ -37,6 +37,12 @@ PrefixMatch RequestCache::start(CachePools& pools, const std::string& salt, std:
 
 bool RequestCache::secure_state(CachePools& pools) {
   ItemPool* slots = pools.slots();
+  if (packed_ != 0) {
+    const std::optional<std::int32_t> slot = pools.unpack(packed_);
+    if (!slot) return false;
+    state_ = *slot;
+    drop_packed(pools);
+  }
   if (slots == nullptr || next_ != 0 || (state_ != 0 && slots->is_exclusive(state_))) return true;
   const std::optional<std::int32_t> slot = slots->allocate();
   if (slot) next_ = *slot;
@@ -104,7 +110,7 @@ void RequestCache::snapshot_state(CachePools& pools, int computed) { snapshot_sl
 
 void RequestCache::snapshot_slot(CachePools& pools, int position, std::int32_t slot) {
   if (cursor_ == nullptr || position > listed_blocks_ * pools.layout().block_size) return;
-  pools.prefix_index()->add_snapshot(cursor_, position, slot);
+  pools.prefix_index()->add_state(cursor_, position, slot);
 }
 
 void RequestCache::keep_recent(CachePools& pools, int computed) {
@@ -119,7 +125,12 @@ void RequestCache::drop_recent(CachePools& pools) {
   if (recent_ != 0) pools.slots()->release(std::exchange(recent_, 0));
 }
 
+void RequestCache::drop_packed(CachePools& pools) {
+  if (packed_ != 0) pools.snapshots()->release(std::exchange(packed_, 0));
+}
+
 void RequestCache::release(CachePools& pools) {
+  drop_packed(pools);
   if (recent_ != 0) snapshot_slot(pools, recent_tokens_, recent_);
   drop_recent(pools);
   for (std::size_t group = 0; group < pages_.size(); ++group) {

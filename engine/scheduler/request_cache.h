@@ -19,7 +19,7 @@ struct PrefixNode;
 class RequestCache {
  public:
   /// Begins with the longest cached prefix of the history, if there is an index. Returns what was found; its pages and
-  /// slot are held from here on.
+  /// snapshot are held from here on.
   PrefixMatch start(CachePools& pools, const std::string& salt, std::span<const std::int32_t> history);
 
   /// Makes sure that the step at hand has a slot to write the state to that nobody else reads. False when there is no
@@ -71,8 +71,10 @@ class RequestCache {
 
  private:
   void list_block(CachePools& pools, std::span<const std::int32_t> block);
+  void drop_packed(CachePools& pools);
   void drop_passed_windows(CachePools& pools, int computed);
 
+  std::int32_t packed_ = 0;  ///< the snapshot that becomes `state_` once there is a slot for it; 0: none
   std::int32_t state_ = 0;   ///< where the state of the computed tokens is; others may read it
   std::int32_t next_ = 0;    ///< where the step at hand writes it; 0: in place
   std::int32_t recent_ = 0;  ///< the state at the last block boundary; 0: none

@@ -9,6 +9,7 @@
 #include <limits>
 #include <new>
 #include <string>
+#include <utility>
 
 namespace krait::cpu {
 namespace {
@@ -53,12 +54,23 @@ class MappedMemory final : public ReservedMemory {
   }
 
   void discard(std::size_t offset, std::size_t bytes) override {
-    const std::size_t begin = round_up(offset, page_size());
-    const std::size_t end = (offset + bytes) / page_size() * page_size();
-    if (begin < end) madvise(base_ + begin, end - begin, MADV_DONTNEED);
+    const auto [begin, size] = whole_pages(offset, bytes);
+    if (size > 0) madvise(begin, size, MADV_DONTNEED);
+  }
+
+  void set_read_only(std::size_t offset, std::size_t bytes, bool read_only) override {
+    const auto [begin, size] = whole_pages(offset, bytes);
+    if (size > 0) mprotect(begin, size, read_only ? PROT_READ : PROT_READ | PROT_WRITE);
   }
 
  private:
+  /// The pages of the system that lie wholly in these bytes.
+  [[nodiscard]] std::pair<std::byte*, std::size_t> whole_pages(std::size_t offset, std::size_t bytes) const {
+    const std::size_t begin = round_up(offset, page_size());
+    const std::size_t end = (offset + bytes) / page_size() * page_size();
+    return {base_ + begin, end - std::min(begin, end)};
+  }
+
   std::byte* base_ = nullptr;
   std::size_t capacity_ = 0;
   std::size_t committed_ = 0;

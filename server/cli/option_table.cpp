@@ -133,6 +133,17 @@ const std::vector<OptionSpec>& table() {
        0,
        0,
        {"auto", "float32", "float16", "bfloat16"}},
+      {"mamba-snapshot-dtype",
+       kChoice,
+       "auto",
+       "TYPE",
+       "The type that cached snapshots keep of float32 states; auto keeps them whole. With 16 bits more of them fit, "
+       "but "
+       "an answer after a hit is no longer exactly the one without.",
+       kAnyModel,
+       0,
+       0,
+       {"auto", "float16", "bfloat16"}},
       {"enable-mamba-cache-stochastic-rounding", kFlag, "false", "", "Round float16 states stochastically.", kAnyModel},
       {"mamba-cache-philox-rounds", kInteger, "0", "N",
        "Rounds of the generator for stochastic rounding; 0 is the default of 10.", kAnyModel, 0, 100},

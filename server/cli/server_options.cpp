@@ -92,6 +92,7 @@ LoadOptions make_load_options(const OptionValues& values, const std::string& mod
   options.block_size = as_int(values, "block-size");
   options.enable_prefix_caching = values.flag("enable-prefix-caching");
   options.snapshots = make_snapshot_config(values);
+  options.snapshot_dtype = as_dtype(values, "mamba-snapshot-dtype");
   options.max_num_seqs = as_int(values, "max-num-seqs");
   options.max_num_batched_tokens = as_int(values, "max-num-batched-tokens");
   options.swap_bytes = parse_byte_size(values.text("swap-memory").value_or("")).value_or(0);

@@ -19,18 +19,20 @@ SchedulerConfig small_steps() {
   return config;
 }
 
-CacheLayout layout_of(bool with_state, int window) {
-  CacheLayout layout = small_layout();
-  layout.kv_groups[1].sliding_window = window;
-  if (!with_state) layout.slot_bytes = 0;
-  return layout;
-}
-
 struct Kind {
   bool with_state;
   int window;
+  bool packed = false;
 };
-constexpr std::array kKinds = {Kind{true, 0}, Kind{true, 6}, Kind{false, 0}, Kind{false, 6}};
+constexpr std::array kKinds = {Kind{true, 0}, Kind{true, 6}, Kind{false, 0}, Kind{false, 6}, Kind{true, 6, true}};
+
+CacheLayout layout_of(const Kind& kind) {
+  CacheLayout layout = small_layout();
+  layout.kv_groups[1].sliding_window = kind.window;
+  if (!kind.with_state) layout.slot_bytes = 0;
+  if (kind.packed) pack_snapshots(layout);
+  return layout;
+}
 
 /// What an engine holds after it has answered `request`.
 ContextImage image_of(const CacheLayout& layout, const EngineRequest& request,
@@ -62,7 +64,7 @@ EngineRequest going_on(const std::vector<std::int32_t>& tokens, const std::strin
 TEST_CASE("a context that is taken into fresh caches serves a request as if it had been computed there") {
   for (const Kind& kind : kKinds) {
     CAPTURE(kind.with_state, kind.window);
-    const CacheLayout layout = layout_of(kind.with_state, kind.window);
+    const CacheLayout layout = layout_of(kind);
     EngineRequest first = request_of(37, 10, 5);
     first.cache_salt = "mine";
     std::vector<std::int32_t> tokens;
@@ -97,7 +99,7 @@ TEST_CASE("a context that is taken into fresh caches serves a request as if it h
 TEST_CASE("a context may be taken in in parts, each with the blocks that the one before it lacks") {
   for (const Kind& kind : kKinds) {
     CAPTURE(kind.with_state, kind.window);
-    const CacheLayout layout = layout_of(kind.with_state, kind.window);
+    const CacheLayout layout = layout_of(kind);
     Harness maker(small_steps(), layout, kPlenty, true);
     const EngineRequest request = request_of(41, 2, 6);
     maker.add(request);

@@ -55,7 +55,7 @@ class Bench {
     request.match = index.match(salt, request.tokens);
     check(request);
     request.pages = request.match.pages;
-    request.slot = request.match.slot;
+    request.slot = request.match.snapshot;
     request.computed = request.match.computed_tokens;
     request.listed = request.match.page_tokens;
     return request;
@@ -82,7 +82,7 @@ class Bench {
     if (request.slot != 0) slots_[request.slot] = content;
     if (end % kBlock != 0) return true;
     if (end > request.listed) list_block(request, content);
-    if (snapshot) index.add_snapshot(request.match.cursor, end, request.slot);
+    if (snapshot) index.add_state(request.match.cursor, end, request.slot);
     return true;
   }
 
@@ -142,8 +142,8 @@ class Bench {
       return Content{request.salt, {request.tokens.begin(), request.tokens.begin() + tokens}};
     };
     if (pools.slots() != nullptr) {
-      REQUIRE((match.slot != 0) == (match.computed_tokens > 0));
-      if (match.slot != 0) REQUIRE(slots_.at(match.slot) == prefix(match.computed_tokens));
+      REQUIRE((match.snapshot != 0) == (match.computed_tokens > 0));
+      if (match.snapshot != 0) REQUIRE(slots_.at(match.snapshot) == prefix(match.computed_tokens));
     }
     for (std::size_t group = 0; group < match.pages.size(); ++group) {
       REQUIRE(static_cast<int>(match.pages[group].size()) * kBlock == match.page_tokens);

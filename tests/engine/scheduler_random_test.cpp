@@ -99,6 +99,7 @@ class RandomRun {
   /// At least what the largest request needs alone; seldom much more.
   std::size_t random_budget() {
     if (chance(10)) layout_.slot_bytes = 0;
+    if (layout_.slot_bytes > 0 && chance(30)) pack_snapshots(layout_);
     if (chance(10)) layout_.kv_groups.pop_back();
     if (chance(30)) layout_.kv_groups.back().sliding_window = pick(1, 12);
     FakePlatform platform;

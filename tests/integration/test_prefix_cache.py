@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from openai import OpenAI
 
-from server_process import MODEL_NAME
+from conftest import StartServer
+from server_process import MODEL_NAME, run_krait
 
 STORY = "The fox and the crow. A crow sat in a tree with a piece of cheese in her beak, and a fox came by. " * 4
 
@@ -54,3 +55,19 @@ def test_a_chat_finds_its_system_prompt_and_its_last_turn(client: OpenAI) -> Non
     turns += [{"role": "assistant", "content": text}, {"role": "user", "content": "Go on."}]
     _, _, cached = ask(turns)
     assert cached >= tokens - 32
+
+
+def test_snapshots_of_16_bits_are_found_as_well(start_server: StartServer) -> None:
+    client = start_server("--mamba-snapshot-dtype", "bfloat16").openai()
+    _, tokens, _ = complete(client, STORY)
+    text, _, cached = complete(client, STORY)
+    assert text and cached >= tokens - 32
+
+
+def test_snapshots_of_16_bits_are_refused_where_there_would_be_none() -> None:
+    refused = run_krait("serve", "demo/aesop", "--port", 0, "--mamba-snapshot-dtype", "float16", "--mamba-cache-mode", "none")
+    assert refused.returncode != 0
+    assert "--mamba-snapshot-dtype has no effect: no prefixes are cached" in refused.stderr
+    refused = run_krait("serve", "demo/aesop", "--port", 0, "--mamba-snapshot-dtype", "float16", "--mamba-ssm-cache-dtype", "bfloat16")
+    assert refused.returncode != 0
+    assert "--mamba-snapshot-dtype has no effect: the model keeps no float32 states" in refused.stderr

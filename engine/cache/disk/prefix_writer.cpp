@@ -8,6 +8,7 @@
 #include "engine/cache/cache_pools.h"
 #include "engine/cache/context_transfer.h"
 #include "engine/cache/prefix_index.h"
+#include "engine/cache/snapshot_format.h"
 
 namespace krait {
 namespace {
@@ -29,7 +30,7 @@ void PrefixWriter::offer(const PrefixNode& node) {
   const std::vector<EntryKey> keys = prefix_keys(tier_.identity(), path.salt, path.tokens);
   const DiskTier::Place before = tier_.longest_known(keys);
   if (node.depth - before.blocks < kLeastBlocks) return;
-  std::size_t bytes = pools_.layout().slot_bytes;
+  std::size_t bytes = snapshot_bytes(pools_.layout());
   for (const KvGroupLayout& group : pools_.layout().kv_groups) {
     bytes += static_cast<std::size_t>(node.depth - before.blocks) * group.page_bytes;
   }

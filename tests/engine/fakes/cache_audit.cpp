@@ -34,11 +34,17 @@ class Audit {
     if (pools_.slots() != nullptr) {
       Holders holders;
       for (const RequestState* request : scheduler_.queues().running) hold_slots(request->cache, holders);
-      const std::int64_t listed = check_pool(*pools_.slots(), holders, "slots");
+      std::int64_t listed = check_pool(*pools_.slots(), holders, "slots");
+      if (pools_.packs_snapshots()) {
+        expect(listed == 0, "a slot is listed, though snapshots are packed");
+        // None is held for longer than it takes to admit a request.
+        listed = check_pool(*pools_.snapshots(), {}, "snapshots");
+        bytes += static_cast<std::size_t>(pools_.snapshots()->used()) * pools_.snapshots()->item_bytes();
+      }
       bytes += static_cast<std::size_t>(pools_.slots()->used()) * pools_.slots()->item_bytes();
       const std::int64_t snapshots = pools_.prefix_index() == nullptr ? 0 : pools_.prefix_index()->stats().snapshots;
-      expect(listed == snapshots,
-             std::to_string(listed) + " slots are listed for " + std::to_string(snapshots) + " snapshots of the index");
+      expect(listed == snapshots, std::to_string(listed) + " states are listed for " + std::to_string(snapshots) +
+                                      " snapshots of the index");
     }
     expect(bytes == pools_.budget().used(), "the budget counts " + std::to_string(pools_.budget().used()) +
                                                 " bytes, the items in use have " + std::to_string(bytes));

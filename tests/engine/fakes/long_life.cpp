@@ -19,6 +19,7 @@ SchedulerConfig config() {
   return {.max_num_seqs = 12,
           .max_num_batched_tokens = 48,
           .prefill_tile = 4,
+          .swap_bytes = std::size_t{64} << 10U,
           .snapshots = {.mode = MambaCacheMode::kAuto, .block_size = 4, .interval = 16, .mamba_block_size = 8}};
 }
 
@@ -92,7 +93,9 @@ EngineRequest LongLife::random_request() {
 void LongLife::arrive() {
   EngineRequest request = random_request();
   // Several answers to one prompt differ in their seeds alone.
-  for (int answers = chance(15) ? pick(2, 5) : 1; answers > 0; --answers) {
+  const int answers = chance(15) ? pick(2, 5) : 1;
+  if (answers > 1) request.fork_group = "prompt " + std::to_string(report_.requests);
+  for (int i = 0; i < answers; ++i) {
     request.sampling.seed = random_();
     add(request);
   }

@@ -44,6 +44,12 @@ inline CacheLayout small_layout() {
           .slot_bytes = 64};
 }
 
+/// Snapshots become smaller than slots; what the runner writes to a slot lies before the states that are rounded.
+inline void pack_snapshots(CacheLayout& layout) {
+  layout.float_states = {{.offset = 16, .bytes = 24}, {.offset = 56, .bytes = 8}};
+  layout.snapshot_dtype = DType::kBFloat16;
+}
+
 inline EngineRequest request_of(int prompt_tokens, int max_tokens, std::uint64_t seed = 0) {
   EngineRequest request;
   for (int i = 0; i < prompt_tokens; ++i) {
