@@ -8,12 +8,13 @@
 namespace krait {
 namespace {
 
-/// Weight of the latest step in the averages: a few steps are enough to follow, one is not enough to be led astray.
-constexpr double kNews = 0.25;
+/// Least weight of the latest step in an average. What one token adds to a step is the small difference of two large
+/// times that both vary, so a few steps are not enough to tell it.
+constexpr double kNews = 0.08;
 
-/// Without a target of its own a step may take this many times what it takes without prompts: streams are known to keep
-/// under three times, and prompts get more than half of the time.
-constexpr double kStretch = 2.2;
+/// Without a target of its own a step may take this many times what it takes without prompts: streams keep under three
+/// times also where steps vary by a third, and prompts get half of the time.
+constexpr double kStretch = 2;
 
 /// Below this a step is short for any reader, and smaller pieces would only cost efficiency.
 constexpr double kShortestTarget = 0.004;
@@ -27,40 +28,43 @@ constexpr int kTellingTokens = 8;
 /// What a step has before anything is known.
 constexpr int kFirstTokens = 64;
 
-/// Pieces are no shorter, and where the target leaves less than a tile they are multiples of this.
+/// Pieces are no shorter; where the target leaves less than a tile they are multiples of kUnit.
 constexpr int kLeastTokens = 8;
-
-void blend(double& average, double news) { average = average == 0 ? news : average + kNews * (news - average); }
+constexpr int kUnit = 4;
 
 std::size_t digits(int decodes) { return std::bit_width(static_cast<unsigned>(std::max(decodes, 0))); }
 
 }  // namespace
 
+void StepCost::Average::add(double news) {
+  count = std::min(count + 1, 1 << 20);
+  value += std::max(kNews, 1.0 / count) * (news - value);
+}
+
 void StepCost::learn(int decodes, int prefill_tokens, double seconds) {
   if (!(seconds > 0)) return;
-  if (prefill_tokens == 0) return blend(decode_seconds_[digits(decodes) % decode_seconds_.size()], seconds);
+  if (prefill_tokens == 0) return decode_seconds_[digits(decodes) % decode_seconds_.size()].add(seconds);
   if (prefill_tokens < kTellingTokens) return;
-  if (decodes == 0) return blend(alone_, seconds / prefill_tokens);
+  if (decodes == 0) return alone_.add(seconds / prefill_tokens);
   const std::optional<double> without = decode_seconds(decodes);
   if (!without) return;
   // A step that took no longer than without prompts was lucky; tokens are never free.
-  blend(beside_decodes_, std::max(seconds - *without, seconds / 20) / prefill_tokens);
+  beside_decodes_.add(std::max(seconds - *without, seconds / 20) / prefill_tokens);
 }
 
 std::optional<double> StepCost::decode_seconds(int decodes) const {
   const std::size_t at = digits(decodes) % decode_seconds_.size();
   for (std::size_t distance = 0; distance < decode_seconds_.size(); ++distance) {
-    if (distance <= at && decode_seconds_[at - distance] > 0) return decode_seconds_[at - distance];
-    if (at + distance < decode_seconds_.size() && decode_seconds_[at + distance] > 0) {
-      return decode_seconds_[at + distance];
+    for (const std::size_t near : {at - std::min(at, distance), std::min(at + distance, decode_seconds_.size() - 1)}) {
+      if (decode_seconds_[near].count > 0) return decode_seconds_[near].value;
     }
   }
   return std::nullopt;
 }
 
 std::optional<double> StepCost::prefill_token_seconds() const {
-  if (beside_decodes_ > 0) return beside_decodes_;
-  if (alone_ > 0) return alone_;
+  if (beside_decodes_.count > 0) return beside_decodes_.value;
+  if (alone_.count > 0) return alone_.value;
   return std::nullopt;
 }
 
@@ -74,7 +78,7 @@ int prefill_allowance(const StepCost& cost, const PrefillShare& share, int decod
   const double tokens = std::min(seconds / *token, static_cast<double>(limit));
   if (tokens >= limit) return limit;
   const int whole = static_cast<int>(tokens);
-  const int unit = whole >= share.tile ? std::max(share.tile, 1) : kLeastTokens;
+  const int unit = whole >= share.tile ? std::max(share.tile, 1) : kUnit;
   return std::min(limit, std::max(whole / unit * unit, kLeastTokens));
 }
 

@@ -6,8 +6,8 @@
 namespace krait {
 
 /// What steps cost on this machine, learned from those that were run: the seconds of a step that only decodes, by the
-/// number of its decodes, and the seconds that one more token of a prompt adds. Both are moving averages, so that they
-/// follow growing contexts.
+/// number of its decodes, and the seconds that one more token of a prompt adds. Both are averages that come to move
+/// slowly: they follow growing contexts, and a step that something else on the machine made slow changes little.
 class StepCost {
  public:
   void learn(int decodes, int prefill_tokens, double seconds);
@@ -18,10 +18,16 @@ class StepCost {
   [[nodiscard]] std::optional<double> prefill_token_seconds() const;
 
  private:
-  /// Seconds by the number of binary digits of the number of decodes; 0: unknown.
-  std::array<double, 32> decode_seconds_{};
-  double beside_decodes_ = 0;  ///< of a prompt's token in a step with decodes; 0: unknown
-  double alone_ = 0;           ///< in a step without; 0: unknown
+  /// Of what was seen at first, later a moving one.
+  struct Average {
+    double value = 0;
+    int count = 0;  ///< 0: nothing was seen
+    void add(double news);
+  };
+
+  std::array<Average, 32> decode_seconds_{};  ///< by the number of binary digits of the number of decodes
+  Average beside_decodes_;                    ///< of a prompt's token in a step with decodes
+  Average alone_;                             ///< in a step without
 };
 
 /// How a step is divided between running answers and new prompts.
