@@ -52,7 +52,10 @@ struct ModelSummary {
   bool has_weights = false;  ///< false: the folder has a config and no weights
   std::int64_t parameters = 0;
   std::size_t weight_bytes = 0;  ///< packed; of a plan, by shape and dtype
-  std::size_t read_bytes = 0;    ///< of the checkpoint, and how long reading and packing them took
+  /// Of those, tables of which a token reads one row (embeddings): a step does not stream them.
+  std::size_t lookup_bytes = 0;
+  std::int64_t embedding_parameters = 0;  ///< of the parameters: embeddings and, if it is not tied to them, the head
+  std::size_t read_bytes = 0;             ///< of the checkpoint, and how long reading and packing them took
   double read_seconds = 0.0;
   int num_layers = 0;
   std::vector<LayerKindSummary> layer_kinds;

@@ -37,6 +37,7 @@ std::uint64_t load_weights(const LoadOptions& options, ModelPlan& plan) {
   plan.summary.has_weights = true;
   plan.summary.parameters = loader.parameters();
   plan.summary.weight_bytes = loader.packed_bytes();
+  plan.summary.lookup_bytes = loader.lookup_bytes();
   plan.summary.read_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return hash_model(options, plan, checkpoint);
 }

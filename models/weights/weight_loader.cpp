@@ -173,7 +173,9 @@ Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int6
 Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
   const TensorView source = take(name, shape);
   if (planning() && has(name)) {
-    packed_bytes_ += static_cast<std::size_t>(shape.elements()) * dtype_size(planned_dtype(name));
+    const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * dtype_size(planned_dtype(name));
+    packed_bytes_ += bytes;
+    lookup_bytes_ += bytes;
   }
   if (source.data == nullptr) return {};
   std::vector<Floats> keep;
@@ -182,6 +184,7 @@ Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
   std::memcpy(tensor.view().data, values.data, values.bytes());
   checkpoint_->discard(name);
   packed_bytes_ += values.bytes();
+  lookup_bytes_ += values.bytes();
   return tensor;
 }
 

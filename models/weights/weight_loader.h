@@ -92,6 +92,8 @@ class WeightLoader {
   /// Bytes that the taken tensors occupy on the platform; planned ones by shape and dtype, without a platform's
   /// padding.
   [[nodiscard]] std::size_t packed_bytes() const { return packed_bytes_; }
+  /// Of those, the tables that `raw` gave, of which a token reads one row.
+  [[nodiscard]] std::size_t lookup_bytes() const { return lookup_bytes_; }
 
  private:
   /// Checks and counts; an undefined view (recorded for `finish`) when the tensor is missing or misshapen, and always
@@ -139,6 +141,7 @@ class WeightLoader {
   std::size_t bytes_taken_ = 0;
   std::int64_t parameters_ = 0;
   std::size_t packed_bytes_ = 0;
+  std::size_t lookup_bytes_ = 0;
 };
 
 }  // namespace krait

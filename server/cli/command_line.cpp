@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "server/cli/commands.h"
+#include "server/cli/measuring_flags.h"
 
 namespace krait::server {
 namespace {
@@ -156,6 +157,14 @@ class CommandLine {
     add_generate_flags(generate, generate_flags_);
     add("logits", "JSON lines of token ids in, logits and greedy tokens out", false,
         [](const CommandInput& input) { return run_logits(input); });
+    CLI::App& perplexity =
+        add("perplexity", "How well a model predicts texts, and how far it is from a reference run", false,
+            [this](const CommandInput& input) { return run_perplexity(input, perplexity_flags_); });
+    add_perplexity_flags(perplexity, perplexity_flags_);
+    CLI::App& bench = *app_.add_subcommand("bench", "Measure speed")->require_subcommand(1);
+    CLI::App& engine = add(bench, "engine", "Tokens a second of prompts and of generation, without a server", false,
+                           [this](const CommandInput& input) { return run_engine_bench(input, engine_bench_flags_); });
+    add_engine_bench_flags(engine, engine_bench_flags_);
     CLI::App& info = add("info", "What a model is made of and what it will cost", false,
                          [this](const CommandInput& input) { return run_info(input, info_flags_); });
     add_info_flags(info, info_flags_);
@@ -182,7 +191,7 @@ class CommandLine {
   int run(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) {
       std::cerr << "krait: unknown command '" << argv[1]
-                << "'. Commands: serve, generate, logits, info, tokenize, render, version\n";
+                << "'. Commands: serve, generate, logits, perplexity, bench, info, tokenize, render, version\n";
       return 1;
     }
     try {
@@ -202,7 +211,11 @@ class CommandLine {
   }
 
   CLI::App& add(const char* name, const char* help, bool serve, Command command) {
-    CLI::App& app = *app_.add_subcommand(name, help);
+    return add(app_, name, help, serve, std::move(command));
+  }
+
+  CLI::App& add(CLI::App& parent, const char* name, const char* help, bool serve, Command command) {
+    CLI::App& app = *parent.add_subcommand(name, help);
     auto flags = std::make_shared<OptionFlags>(app, serve);
     app.callback([this, flags, command = std::move(command)] {
       action_ = [this, flags, command] {
@@ -220,6 +233,8 @@ class CommandLine {
   std::function<int()> action_;
   GenerateFlags generate_flags_;
   InfoFlags info_flags_;
+  PerplexityFlags perplexity_flags_;
+  EngineBenchFlags engine_bench_flags_;
   TokenizeFlags tokenize_flags_;
   RenderFlags render_flags_;
 };

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "server/cli/option_values.h"
 
@@ -54,12 +55,36 @@ struct RenderFlags {
   bool adapt = false;  ///< messages as the server would hand them to the template
 };
 
+/// The flags of `krait perplexity`.
+struct PerplexityFlags {
+  std::vector<std::string> files;
+  std::optional<long long> context;  ///< tokens of a window
+  std::optional<long long> stride;   ///< tokens between the beginnings of two windows; nullopt: the context
+  bool reference = false;            ///< compare with the same checkpoint, in float32 and not quantised
+  std::string reference_model;       ///< compare with this one; empty: the same
+  std::string reference_compute_dtype;
+  bool json = false;
+};
+
+/// The flags of `krait bench engine`. Lists are as they were given: "512,2048".
+struct EngineBenchFlags {
+  std::string prompt = "512";
+  std::string generate = "128";
+  std::string depth = "0";
+  std::string batch = "1";
+  long long repetitions = 5;
+  std::optional<long long> threads;
+  bool json = false;
+};
+
 // Each returns the exit status of the process: 0, or 1 after it has printed what was wrong. StartupError is left to the
 // caller.
 int run_serve(const CommandInput& input);
 int run_generate(const CommandInput& input, const GenerateFlags& flags);
 int run_logits(const CommandInput& input);
 int run_info(const CommandInput& input, const InfoFlags& flags);
+int run_perplexity(const CommandInput& input, const PerplexityFlags& flags);
+int run_engine_bench(const CommandInput& input, const EngineBenchFlags& flags);
 int run_tokenize(const TokenizeFlags& flags);
 int run_render(const RenderFlags& flags);
 

@@ -23,23 +23,6 @@ constexpr std::chrono::seconds kLogInterval{5};
 /// Of a tokenizer, in the log: a file whose added tokens are numbered anew has one for each.
 constexpr std::size_t kMaxNotes = 5;
 
-/// Null with --skip-tokenizer-init.
-std::shared_ptr<const Tokenizer> make_tokenizer(const OptionValues& values, const std::string& folder) {
-  if (values.flag("skip-tokenizer-init")) return nullptr;
-  const std::string file = (std::filesystem::path(folder) / "tokenizer.json").string();
-  if (!std::filesystem::exists(file)) {
-    throw StartupError(Error{.code = ErrorCode::kNotFound,
-                             .message = file + ": no such file. Add the tokenizer's files to the checkpoint, or give "
-                                               "--skip-tokenizer-init to serve it by token ids",
-                             .field = "skip-tokenizer-init"});
-  }
-  std::shared_ptr<const Tokenizer> tokenizer = value_or_throw(load_tokenizer(file));
-  const std::vector<std::string> notes = tokenizer->notes();
-  for (std::size_t i = 0; i < std::min(notes.size(), kMaxNotes); ++i) spdlog::warn("{}: {}", file, notes[i]);
-  if (notes.size() > kMaxNotes) spdlog::warn("{}: and {} more like these", file, notes.size() - kMaxNotes);
-  return tokenizer;
-}
-
 /// An empty renderer when there is no template: chat requests are then refused, completions work. How the model writes
 /// calls and reasoning goes by the template that sees tools.
 void add_chat(const OptionValues& values, const std::string& folder, ServedModel& served) {
@@ -103,6 +86,22 @@ std::int64_t seconds_since_1970() {
 }
 
 }  // namespace
+
+std::shared_ptr<const Tokenizer> make_tokenizer(const OptionValues& values, const std::string& folder) {
+  if (values.flag("skip-tokenizer-init")) return nullptr;
+  const std::string file = (std::filesystem::path(folder) / "tokenizer.json").string();
+  if (!std::filesystem::exists(file)) {
+    throw StartupError(Error{.code = ErrorCode::kNotFound,
+                             .message = file + ": no such file. Add the tokenizer's files to the checkpoint, or give "
+                                               "--skip-tokenizer-init to serve it by token ids",
+                             .field = "skip-tokenizer-init"});
+  }
+  std::shared_ptr<const Tokenizer> tokenizer = value_or_throw(load_tokenizer(file));
+  const std::vector<std::string> notes = tokenizer->notes();
+  for (std::size_t i = 0; i < std::min(notes.size(), kMaxNotes); ++i) spdlog::warn("{}: {}", file, notes[i]);
+  if (notes.size() > kMaxNotes) spdlog::warn("{}: and {} more like these", file, notes.size() - kMaxNotes);
+  return tokenizer;
+}
 
 std::string resolve_model_or_throw(const CommandInput& input) {
   if (input.model.empty()) throw StartupError("no model was given: name a folder or a Hub name (org/name)");

@@ -19,6 +19,10 @@ struct LoadedModel {
 /// The folder of the command's MODEL. Throws StartupError, also when none was given.
 std::string resolve_model_or_throw(const CommandInput& input);
 
+/// The checkpoint's tokenizer; null with --skip-tokenizer-init. What it ignores of its file is logged. Throws
+/// StartupError, also for a folder without a tokenizer.json.
+std::shared_ptr<const Tokenizer> make_tokenizer(const OptionValues& values, const std::string& folder);
+
 /// What requests get where they say nothing, by --generation-config. Throws StartupError.
 SamplingDefaults make_sampling_defaults(const OptionValues& values, const std::string& folder);
 
