@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/cache_bars/bar.h"
+#include "bench/cache_bars/bar_shapes.h"
 #include "bench/cache_bars/victim.h"
 
 namespace krait::bench {

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "bench/cache_bars/bar.h"
+#include "bench/cache_bars/bar_shapes.h"
 #include "bench/cache_bars/served_shape.h"
 
 namespace krait::bench {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "bench/cache_bars/bar.h"
+#include "bench/cache_bars/bar_shapes.h"
 #include "bench/cache_bars/served_shape.h"
 
 namespace krait::bench {

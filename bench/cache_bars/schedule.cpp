@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/cache_bars/bar.h"
+#include "bench/cache_bars/bar_shapes.h"
 #include "bench/cache_bars/served_shape.h"
 #include "engine/cache/cache_pools.h"
 #include "engine/model_plan.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/cache_bars/random_checkpoint.h"
+#include "bench/shapes/random_checkpoint.h"
 #include "engine/serving_model.h"
 
 namespace krait::bench {

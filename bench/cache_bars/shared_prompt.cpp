@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "bench/cache_bars/bar.h"
+#include "bench/cache_bars/bar_shapes.h"
 #include "bench/cache_bars/served_shape.h"
 
 namespace krait::bench {

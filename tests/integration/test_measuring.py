@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server_process import DEMO, golden, run_krait
+from server_process import DEMO, ROOT, golden, run_krait
 
 EVAL = DEMO / "goldens/eval.txt"
 GOLDEN = golden()["eval"]
@@ -126,3 +126,16 @@ def test_what_cannot_be_measured_is_said(flags: tuple[object, ...], words: tuple
     assert run.returncode == 1 and not run.stdout
     for word in words:
         assert word in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("shape", "millions"),
+    [
+        ("granite-4.0-h-350m", 340), ("granite-4.0-h-1b", 1462), ("mamba2-370m", 368), ("falcon-h1-0.5b", 521),
+        ("lfm2-350m", 354), ("qwen3.5-0.8b", 752),
+    ],
+)
+def test_the_shapes_of_the_benchmarks_have_their_models_sizes(shape: str, millions: int) -> None:
+    run = run_krait("info", ROOT / "bench/shapes/configs" / shape, "--json")
+    assert run.returncode == 0, run.stderr
+    assert round(json.loads(run.stdout)["parameters"] / 1e6) == millions

@@ -1,4 +1,4 @@
-#include "bench/cache_bars/random_checkpoint.h"
+#include "bench/shapes/random_checkpoint.h"
 
 #include <stdlib.h>
 
@@ -92,73 +92,24 @@ void write_tensors(const std::string& file, const std::map<std::string, Shape>& 
   if (!out.flush()) throw std::runtime_error("cannot write " + file + ": is the disk full?");
 }
 
-nlohmann::json hybrid(int layers, const std::vector<int>& attention_layers) {
-  nlohmann::json config = {{"architectures", {"GraniteMoeHybridForCausalLM"}},
-                           {"model_type", "granitemoehybrid"},
-                           {"attention_bias", false},
-                           {"hidden_act", "silu"},
-                           {"mamba_chunk_size", 256},
-                           {"mamba_conv_bias", true},
-                           {"mamba_d_conv", 4},
-                           {"mamba_expand", 2},
-                           {"mamba_n_groups", 1},
-                           {"mamba_proj_bias", false},
-                           {"max_position_embeddings", 32768},
-                           {"normalization_function", "rmsnorm"},
-                           {"num_experts_per_tok", 0},
-                           {"num_hidden_layers", layers},
-                           {"num_local_experts", 0},
-                           {"position_embedding_type", "nope"},
-                           {"attention_multiplier", 0.015625},
-                           {"embedding_multiplier", 12.0},
-                           {"logits_scaling", 3.0},
-                           {"residual_multiplier", 0.246},
-                           {"rms_norm_eps", 1e-5},
-                           {"tie_word_embeddings", true},
-                           {"bos_token_id", 1},
-                           {"eos_token_id", 2}};
-  std::vector<std::string> kinds(static_cast<std::size_t>(layers), "mamba");
-  for (const int layer : attention_layers) kinds[static_cast<std::size_t>(layer)] = "attention";
-  config["layer_types"] = kinds;
-  return config;
-}
-
 }  // namespace
 
-nlohmann::json shape_350m() {
-  nlohmann::json config = hybrid(32, {10, 13, 17, 27});
-  config.update({{"hidden_size", 768},
-                 {"intermediate_size", 2048},
-                 {"shared_intermediate_size", 2048},
-                 {"mamba_n_heads", 48},
-                 {"mamba_d_head", 32},
-                 {"mamba_d_state", 128},
-                 {"num_attention_heads", 12},
-                 {"num_key_value_heads", 4},
-                 {"vocab_size", 100352}});
-  return config;
-}
-
-nlohmann::json shape_small() {
-  nlohmann::json config = hybrid(4, {2});
-  config.update({{"hidden_size", 64},
-                 {"intermediate_size", 96},
-                 {"shared_intermediate_size", 96},
-                 {"mamba_n_heads", 8},
-                 {"mamba_d_head", 16},
-                 {"mamba_d_state", 16},
-                 {"num_attention_heads", 4},
-                 {"num_key_value_heads", 2},
-                 {"vocab_size", 1024}});
-  return config;
+void write_random_checkpoint(const nlohmann::json& config, const std::string& folder) {
+  std::ofstream out(folder + "/config.json");
+  out << config.dump(2) << "\n";
+  if (!out.flush()) throw std::runtime_error("cannot write " + folder + "/config.json");
+  write_tensors(folder + "/model.safetensors", tensors_of(folder));
 }
 
 RandomCheckpoint::RandomCheckpoint(const nlohmann::json& config, Content content) {
   std::string pattern = (std::filesystem::temp_directory_path() / "krait-bars-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
   folder_ = pattern;
-  std::ofstream(folder_ + "/config.json") << config.dump(2) << "\n";
-  if (content == Content::kAll) write_tensors(folder_ + "/model.safetensors", tensors_of(folder_));
+  if (content == Content::kAll) {
+    write_random_checkpoint(config, folder_);
+  } else {
+    std::ofstream(folder_ + "/config.json") << config.dump(2) << "\n";
+  }
 }
 
 RandomCheckpoint::~RandomCheckpoint() {
