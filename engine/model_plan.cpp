@@ -138,8 +138,8 @@ void summarize(const LoadOptions& options, ModelPlan& plan, DType compute_dtype)
   summary.layer_kinds = summarize_kinds(plan.runner->groups());
   summary.cache_groups = summarize_groups(plan.runner->groups());
   summary.vocab_size = config.vocab_size;
-  summary.embedding_parameters =
-      std::int64_t{config.vocab_size} * config.hidden_size * (config.tie_word_embeddings ? 1 : 2);
+  summary.head_parameters = std::int64_t{config.vocab_size} * config.hidden_size;
+  summary.lookup_parameters = config.tie_word_embeddings ? 0 : summary.head_parameters;
   summary.max_model_len = max_model_len_of(options, config);
   summary.eos_token_ids = config.eos_token_ids;
   summary.state_bytes_per_request = plan.runner->cache_layout().slot_bytes;

@@ -54,8 +54,9 @@ struct ModelSummary {
   std::size_t weight_bytes = 0;  ///< packed; of a plan, by shape and dtype
   /// Of those, tables of which a token reads one row (embeddings): a step does not stream them.
   std::size_t lookup_bytes = 0;
-  std::int64_t embedding_parameters = 0;  ///< of the parameters: embeddings and, if it is not tied to them, the head
-  std::size_t read_bytes = 0;             ///< of the checkpoint, and how long reading and packing them took
+  std::int64_t head_parameters = 0;    ///< of the parameters: the head that makes logits
+  std::int64_t lookup_parameters = 0;  ///< embeddings, where the head is not tied to them
+  std::size_t read_bytes = 0;          ///< of the checkpoint, and how long reading and packing them took
   double read_seconds = 0.0;
   int num_layers = 0;
   std::vector<LayerKindSummary> layer_kinds;

@@ -35,25 +35,30 @@ double decode_gigabytes(const ModelSummary& summary, const EngineTest& test, dou
   return steps * static_cast<double>(decode_step_bytes(summary, test)) * 1e-9;
 }
 
-ordered_json result_json(const ModelSummary& summary, const EngineTestResult& result, int threads) {
+ordered_json result_json(const ModelSummary& summary, const EngineTestResult& result, const std::string& weights,
+                         int threads) {
   const EngineTest& test = result.test;
   const Spread spread = spread_of(result.tokens_per_second);
-  ordered_json out = {{"model", summary.name},
-                      {"platform", summary.platform},
-                      {"compute_dtype", dtype_name(summary.compute_dtype)},
-                      {"parameters", summary.parameters},
-                      {"weight_bytes", summary.weight_bytes},
-                      {"streamed_weight_bytes", summary.weight_bytes - summary.lookup_bytes},
-                      {"threads", threads},
-                      {"test", test.name()},
-                      {"prompt", test.prompt},
-                      {"generate", test.generate},
-                      {"depth", test.depth},
-                      {"batch", test.batch},
-                      {"tokens_per_second", result.tokens_per_second},
-                      {"median", spread.median},
-                      {"minimum", spread.lowest},
-                      {"maximum", spread.highest}};
+  ordered_json out = {
+      {"model", summary.name},
+      {"platform", summary.platform},
+      {"compute_dtype", dtype_name(summary.compute_dtype)},
+      {"quantization", weights},
+      {"parameters", summary.parameters},
+      {"weight_bytes", summary.weight_bytes},
+      {"streamed_parameters", summary.parameters - summary.lookup_parameters},
+      {"projection_parameters", summary.parameters - summary.lookup_parameters - summary.head_parameters},
+      {"streamed_weight_bytes", summary.weight_bytes - summary.lookup_bytes},
+      {"threads", threads},
+      {"test", test.name()},
+      {"prompt", test.prompt},
+      {"generate", test.generate},
+      {"depth", test.depth},
+      {"batch", test.batch},
+      {"tokens_per_second", result.tokens_per_second},
+      {"median", spread.median},
+      {"minimum", spread.lowest},
+      {"maximum", spread.highest}};
   if (test.generate > 0) {
     out["step_bytes"] = decode_step_bytes(summary, test);
     out["gigabytes_per_second"] = decode_gigabytes(summary, test, spread.median);
@@ -61,10 +66,10 @@ ordered_json result_json(const ModelSummary& summary, const EngineTestResult& re
   return out;
 }
 
-void print_header(const ModelSummary& summary, int threads, int repetitions) {
-  std::printf("%s: %.1f M parameters, %s of weights, %s, compute %s, %d threads, median of %d\n\n",
+void print_header(const ModelSummary& summary, const std::string& weights, int threads, int repetitions) {
+  std::printf("%s: %.1f M parameters, %s of weights (quantization %s), %s, compute %s, %d threads, median of %d\n\n",
               summary.name.c_str(), static_cast<double>(summary.parameters) * 1e-6,
-              format_byte_size(summary.weight_bytes).c_str(), summary.platform.c_str(),
+              format_byte_size(summary.weight_bytes).c_str(), weights.c_str(), summary.platform.c_str(),
               std::string(dtype_name(summary.compute_dtype)).c_str(), threads, repetitions);
   std::printf("| test | batch | tokens/s | lowest | highest | GB/s |\n|---|--:|--:|--:|--:|--:|\n");
 }
@@ -104,12 +109,13 @@ int run_engine_bench(const CommandInput& given, const EngineBenchFlags& flags) {
   const ModelSummary& summary = model->summary();
   for (const EngineTest& test : tests) value_or_throw(check_engine_test(test, model->engine().config()));
   const int threads = options.threads > 0 ? options.threads : usable_cores();
+  const std::string weights = describe_weights(input.values, summary);
   const int repetitions = static_cast<int>(flags.repetitions);
-  if (!flags.json) print_header(summary, threads, repetitions);
+  if (!flags.json) print_header(summary, weights, threads, repetitions);
   EngineBench bench(model->engine());
   for (const EngineTest& test : tests) {
     const EngineTestResult result = bench.measure(test, repetitions);
-    flags.json ? static_cast<void>(std::printf("%s\n", result_json(summary, result, threads).dump().c_str()))
+    flags.json ? static_cast<void>(std::printf("%s\n", result_json(summary, result, weights, threads).dump().c_str()))
                : print_row(summary, result);
     std::fflush(stdout);
   }

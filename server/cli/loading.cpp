@@ -108,6 +108,11 @@ std::string resolve_model_or_throw(const CommandInput& input) {
   return value_or_throw(resolve_model(input.model, [](const char* name) -> const char* { return std::getenv(name); }));
 }
 
+std::string describe_weights(const OptionValues& values, const ModelSummary& summary) {
+  if (!summary.quantization.empty()) return summary.quantization;
+  return find_option("quantization") == nullptr ? "none" : values.text("quantization").value_or("none");
+}
+
 SamplingDefaults make_sampling_defaults(const OptionValues& values, const std::string& folder) {
   return values.text("generation-config") == "none" ? SamplingDefaults{} : read_sampling_defaults(folder);
 }

@@ -23,6 +23,9 @@ std::string resolve_model_or_throw(const CommandInput& input);
 /// StartupError, also for a folder without a tokenizer.json.
 std::shared_ptr<const Tokenizer> make_tokenizer(const OptionValues& values, const std::string& folder);
 
+/// What the weights are kept as: `--quantization`, or how the checkpoint itself is quantised; "none".
+std::string describe_weights(const OptionValues& values, const ModelSummary& summary);
+
 /// What requests get where they say nothing, by --generation-config. Throws StartupError.
 SamplingDefaults make_sampling_defaults(const OptionValues& values, const std::string& folder);
 

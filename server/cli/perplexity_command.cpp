@@ -219,12 +219,6 @@ ordered_json model_json(const ModelSummary& summary, const std::string& weights)
           {"platform", summary.platform}};
 }
 
-/// `--quantization`, or how the checkpoint itself is quantised.
-std::string weights_of(const OptionValues& values, const ModelSummary& summary) {
-  if (!summary.quantization.empty()) return summary.quantization;
-  return find_option("quantization") == nullptr ? "none" : values.text("quantization").value_or("none");
-}
-
 void print_score(const char* name, const Score& score, bool compared) {
   std::printf("%s: perplexity %.4f (%lld tokens, mean nll %.6f)\n", name, score.model.perplexity(),
               static_cast<long long>(score.model.tokens()), score.model.mean());
@@ -272,7 +266,7 @@ int run_perplexity(const CommandInput& input, const PerplexityFlags& flags) {
     if (texts.size() > 1) print_score("all", report.total, compared);
     return 0;
   }
-  ordered_json out = model_json(summary, weights_of(input.values, summary));
+  ordered_json out = model_json(summary, describe_weights(input.values, summary));
   if (compared) {
     const std::string& quantization = pair.reference->summary().quantization;
     out["reference"] = model_json(pair.reference->summary(), quantization.empty() ? "none" : quantization);
