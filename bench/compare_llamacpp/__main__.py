@@ -12,6 +12,7 @@ from typing import Any
 
 from llama_cpp import LlamaCpp, say
 from programs import Run, Work, measure_peaks, run_krait, run_llama
+from serving import CLIENTS, serve_krait, serve_llama
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHAPES = sorted(folder.name for folder in (ROOT / "bench/shapes/configs").iterdir())
@@ -42,6 +43,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--build", type=Path, default=ROOT / "build/release", help="of krait [build/release]")
     parser.add_argument("--cache", type=Path, default=CACHE, help="what is fetched, built and made [%(default)s]")
     parser.add_argument("--converter-python", help="a Python that has torch, transformers and sentencepiece")
+    parser.add_argument("--serve", action="store_true",
+                        help=f"instead: servers under {CLIENTS} streaming clients, with the first type of each --bits")
     parser.add_argument("--json", action="store_true", help="a line of JSON a row instead of a table")
     arguments = parser.parse_args()
     arguments.shapes = arguments.shapes or ["granite-4.0-h-350m"]
@@ -101,11 +104,41 @@ def compare(arguments: argparse.Namespace, llama: LlamaCpp, shape: str, bits: in
                 "isa": arguments.isa,
                 "llama_type": kind, "llama_bits_per_weight": theirs[kind][0].bits_per_weight,
                 "krait_type": ours[0].name, "krait_bits_per_weight": ours[0].bits_per_weight,
-                "llama": other, "krait": [each.tokens_per_second for each in mine],
+                "krait_projection_parameters": ours[0].projection_parameters, "llama": other, "krait": [each.tokens_per_second for each in mine],
                 "ratio_minimum": min(ratios), "ratio_median": statistics.median(ratios), "ratio_maximum": max(ratios),
                 "krait_gbs": [each.gigabytes_per_second for each in mine], "peaks": peaks,
             })
     return rows
+
+
+def compare_servers(arguments: argparse.Namespace, llama: LlamaCpp, shape: str, bits: int) -> dict[str, Any]:
+    """Servers under the same clients, in turn; ratios above 1 are ours being the better."""
+    checkpoint = make_checkpoint(arguments, shape)
+    kinds, flags = FORMATS[bits]
+    gguf = llama.gguf(checkpoint, kinds[0])
+    vocab_size = json.loads((checkpoint / "config.json").read_text())["vocab_size"]
+    theirs, ours = [], []
+    for number in range(arguments.repetitions):
+        say(f"{shape}, {bits} bits, servers, round {number + 1} of {arguments.repetitions}")
+        theirs.append(serve_llama(llama, gguf, arguments.threads, vocab_size, number))
+        ours.append(serve_krait(arguments.build / "krait", checkpoint, flags, arguments.threads, vocab_size, number))
+    row: dict[str, Any] = {"shape": shape, "test": f"serve{CLIENTS}", "bits": bits, "threads": arguments.threads,
+                           "llama_type": kinds[0], "llama": theirs, "krait": ours}
+    for key in theirs[0]:
+        ratios = [(b[key] / a[key] if key == "tokens_per_second" else a[key] / b[key]) for a, b in zip(theirs, ours)]
+        row[f"{key}_ratio"] = statistics.median(ratios)
+        row[f"{key}_ratios"] = [min(ratios), max(ratios)]
+    return row
+
+
+def print_server_row(row: dict[str, Any]) -> None:
+    def cell(key: str, factor: float) -> str:
+        values = [statistics.median(run[key] * factor for run in row[who]) for who in ("llama", "krait")]
+        low, high = row[f"{key}_ratios"]
+        return f"{values[0]:.1f} / {values[1]:.1f} = {row[f'{key}_ratio']:.2f} ({low:.2f}-{high:.2f})"
+
+    print(f"| {row['shape']} | {row['llama_type']} | {cell('tokens_per_second', 1)} | {cell('ttft_p50', 1000)} "
+          f"| {cell('itl_p50', 1000)} | {cell('itl_p99', 1000)} |", flush=True)
 
 
 def print_row(row: dict[str, Any]) -> None:
@@ -116,10 +149,23 @@ def print_row(row: dict[str, Any]) -> None:
           f"| {row['ratio_median']:.2f}{verdict} | {row['ratio_minimum']:.2f}-{row['ratio_maximum']:.2f} |", flush=True)
 
 
+def serve_all(arguments: argparse.Namespace, llama: LlamaCpp) -> int:
+    if not arguments.json:
+        print("| shape | llama.cpp's type | tokens/s, llama.cpp / krait | TTFT, median ms | between tokens, median ms | 99th percentile ms "
+              "|\n|---|---|---|---|---|---|")
+    for shape in arguments.shapes:
+        for bits in arguments.bits:
+            row = compare_servers(arguments, llama, shape, bits)
+            print(json.dumps(row), flush=True) if arguments.json else print_server_row(row)
+    return 0
+
+
 def main() -> int:
     arguments = parse_arguments()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     llama = LlamaCpp(arguments.cache, arguments.isa, arguments.converter_python)
+    if arguments.serve:
+        return serve_all(arguments, llama)
     if not arguments.json:
         print("| shape | test | sequences | llama.cpp's type, bits a weight | ours | llama.cpp, tokens/s | krait | ratio, median "
               "| lowest-highest |\n|---|---|--:|---|---|--:|--:|--:|---|")

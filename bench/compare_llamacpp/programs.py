@@ -35,6 +35,7 @@ class Run:
     rows: tuple[Row, ...]
     bits_per_weight: float
     name: str
+    projection_parameters: int = 0
 
 
 def output(*command: object) -> str:
@@ -78,7 +79,8 @@ def run_krait(krait: Path, checkpoint: Path, flags: tuple[str, ...], work: Work)
     rows = tuple(Row(line["test"], line["batch"], line["median"], line.get("gigabytes_per_second")) for line in lines)
     first = lines[0]
     bits = 8 * first["streamed_weight_bytes"] / first["streamed_parameters"]
-    return Run(rows, bits, f"{first['quantization']} ({first['compute_dtype']} rows)")
+    name = f"{first['quantization']} ({first['compute_dtype']} rows)"
+    return Run(rows, bits, name, first["projection_parameters"])
 
 
 def measure_peaks(program: Path, threads: int, isa: str) -> dict[str, Any]:
