@@ -10,13 +10,15 @@ def main() -> None:
     llama_cpp, folder, out = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     sys.path[0] = str(llama_cpp)
     sys.path.insert(1, str(llama_cpp / "gguf-py"))
+    config = json.loads((folder / "config.json").read_text())
     sys.argv = ["convert_hf_to_gguf.py", str(folder), "--outfile", out, "--outtype", "bf16"]
+    if config["model_type"].startswith("qwen3_5"):
+        sys.argv.append("--no-mtp")  # the published checkpoints have a layer for drafts, which is not measured
 
     import convert_hf_to_gguf
     import gguf
     from conversion.base import TextModel
 
-    config = json.loads((folder / "config.json").read_text())
     vocab_size = config.get("text_config", config)["vocab_size"]
 
     def set_vocab(self: TextModel) -> None:
