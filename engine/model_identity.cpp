@@ -46,6 +46,7 @@ std::string read_text(const std::string& path) {
 void add_options(const LoadOptions& options, const ModelPlan& plan, PartsHash& hash) {
   hash.add(plan.platform->numerics());
   hash.add(dtype_name(plan.summary.compute_dtype));
+  hash.add(quantization_name(options.quantization));
   hash.add(options.mamba.backend);
   hash.add(options.mamba.enable_stochastic_rounding ? "stochastic rounding" : "");
   hash.add(std::to_string(options.mamba.stochastic_rounding_philox_rounds));

@@ -43,6 +43,12 @@ DType compute_dtype_of(const LoadOptions& options, const Platform& platform) {
                                         "' in this version. Valid: " + valid,
                              .field = "compute-dtype"});
   }
+  if (dtype == DType::kInt8 && options.quantization == Quantization::kNone) {
+    throw StartupError(
+        Error{.code = ErrorCode::kInvalidArgument,
+              .message = "--compute-dtype int8 needs quantised weights: give --quantization int8 or int4",
+              .field = "compute-dtype"});
+  }
   return dtype;
 }
 
@@ -134,6 +140,7 @@ void summarize(const LoadOptions& options, ModelPlan& plan, DType compute_dtype)
   summary.family = family_of(config.architecture);
   summary.platform = std::string(plan.platform->name()) + " (" + plan.platform->description() + ")";
   summary.compute_dtype = compute_dtype;
+  summary.weight_quantization = options.quantization;
   summary.num_layers = config.num_layers;
   summary.layer_kinds = summarize_kinds(plan.runner->groups());
   summary.cache_groups = summarize_groups(plan.runner->groups());
@@ -196,7 +203,8 @@ CacheCapacity capacity_of(const CacheLayout& layout, std::size_t budget, int max
 }
 
 /// Counts parameters and bytes: by the headers of the checkpoint where there is one, else by the config's dtype.
-void plan_weights(const std::string& folder, ModelPlan& plan) {
+void plan_weights(const LoadOptions& options, ModelPlan& plan) {
+  const std::string& folder = options.model_path;
   std::optional<Checkpoint> checkpoint;
   const auto quantization = read_quantization_config(ConfigReader::from_file(plan.model->config().file));
   // The headers of a checkpoint that cannot be read show other tensors than the model has.
@@ -205,6 +213,7 @@ void plan_weights(const std::string& folder, ModelPlan& plan) {
   if (readable && has_all_shards(folder)) checkpoint.emplace(folder);
   WeightLoader loader =
       checkpoint ? WeightLoader(*checkpoint) : WeightLoader(plan.model->config().dtype.value_or(DType::kFloat32));
+  loader.set_quantization(options.quantization);
   // No positions: tables of angles would be the one thing that takes memory.
   plan.model->load_weights(loader, *plan.platform, 0);
   loader.finish();
@@ -245,7 +254,7 @@ void plan_caches(const LoadOptions& options, std::size_t available, ModelPlan& p
 
 ModelSummary plan_model(const LoadOptions& options) {
   ModelPlan plan = make_model_plan(options);
-  plan_weights(options.model_path, plan);
+  plan_weights(options, plan);
   const std::size_t available = plan.platform->available_memory();
   plan_caches(options, available - std::min(available, plan.summary.weight_bytes), plan);
   return std::move(plan.summary);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/dtype.h"
+#include "kernels/packed_weight.h"
 
 namespace krait {
 
@@ -49,6 +50,8 @@ struct ModelSummary {
   DType compute_dtype = DType::kFloat32;
   /// How the checkpoint's weights are quantised, as config.json says; empty: not at all.
   std::string quantization;
+  /// How the weights are kept here (`--quantization`).
+  Quantization weight_quantization = Quantization::kNone;
   bool has_weights = false;  ///< false: the folder has a config and no weights
   std::int64_t parameters = 0;
   std::size_t weight_bytes = 0;  ///< packed; of a plan, by shape and dtype

@@ -26,6 +26,7 @@ std::uint64_t load_weights(const LoadOptions& options, ModelPlan& plan) {
   const Checkpoint checkpoint(options.model_path);
   ReadAhead ahead(checkpoint.files());
   WeightLoader loader(checkpoint, *plan.platform, plan.summary.compute_dtype);
+  loader.set_quantization(options.quantization);
   if (quantization) loader.set_scale_blocks(quantization->block_rows, quantization->block_columns);
   plan.summary.read_bytes = checkpoint.total_bytes();
   loader.on_progress([&](std::size_t done) {

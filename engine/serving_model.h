@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "engine/model_summary.h"
 #include "kernels/dtype.h"
+#include "kernels/packed_weight.h"
 #include "models/backends/mamba_config.h"
 
 namespace krait {
@@ -34,7 +35,8 @@ struct LoadOptions {
   std::string model_path;  ///< a folder with config.json and safetensors
   int threads = 0;         ///< 0: all cores
   std::string cpu_isa = "auto";
-  std::optional<DType> compute_dtype;  ///< nullopt: the platform's default
+  std::optional<DType> compute_dtype;               ///< nullopt: the platform's default
+  Quantization quantization = Quantization::kNone;  ///< of weights that the checkpoint has unquantised
   MambaConfig mamba;
   CacheMemory cache_memory;
   int block_size = 16;

@@ -4,15 +4,35 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "kernels/tensor.h"
 
 namespace krait {
 
-/// How the elements of a weight are kept. `kNone` keeps the checkpoint's bits; the quantised forms arrive with
-/// `--quantization`.
+/// How the elements of a weight are kept. `kNone` keeps the checkpoint's bits. The others are rounded to nearest,
+/// symmetric, with one float16 scale for each `group_size` inputs of an output: a weight is q * scale, q in [-127, 127]
+/// or [-8, 7]; the scale of int8 is max |w| / 127, that of int4 the one of several that has the least squared error.
 enum class Quantization : std::uint8_t { kNone, kInt8, kInt4 };
+
+/// "none", "int8", "int4".
+constexpr std::string_view quantization_name(Quantization quantization) {
+  constexpr std::string_view kNames[] = {"none", "int8", "int4"};
+  return kNames[static_cast<std::size_t>(quantization)];
+}
+
+/// 32 for int4 (4.5 bits a weight); 128 for int8 (8.125 bits), whose steps are so fine that narrower groups gain
+/// little.
+constexpr int default_group_size(Quantization quantization) { return quantization == Quantization::kInt4 ? 32 : 128; }
+
+/// Bytes of a quantised `[out_features, in_features]` with its scales, without a platform's padding.
+constexpr std::size_t quantized_bytes(Quantization quantization, std::int64_t out_features, std::int64_t in_features,
+                                      int group_size) {
+  const std::int64_t bits = quantization == Quantization::kInt4 ? 4 : 8;
+  const std::int64_t groups = (in_features + group_size - 1) / group_size;
+  return static_cast<std::size_t>(out_features * ((in_features * bits + 7) / 8 + 2 * groups));
+}
 
 /// Rows [begin, end) of `out_features` (column-parallel) or of `in_features` (row-parallel) that belong to this rank.
 struct Shard {
@@ -34,9 +54,13 @@ struct PackScheme {
   Quantization quantization = Quantization::kNone;
   /// The type that the input rows of the product are rounded to; decides the layout that the kernel streams.
   DType compute_dtype = DType::kFloat32;
+  /// Inputs that share a scale, a multiple of 32; 0: the default of the form.
+  int group_size = 0;
   /// The two parts are gate and up of a gated MLP and will be used with a gated epilogue: their columns may be
   /// interleaved.
   bool gate_up = false;
+
+  [[nodiscard]] int group() const { return group_size > 0 ? group_size : default_group_size(quantization); }
 };
 
 /// A weight in the form that a platform's kernel streams. Opaque to everybody else; cheap to copy; immutable.

@@ -34,6 +34,8 @@ Isa avx512(const CpuFeatures& features) {
     isa.kernels.gemm_pairs = avx512_gemm_pairs();
     isa.title = "AVX-512 BF16";
   }
+  // No other title: it gives the same bits.
+  if (features.avx512_vnni) isa.kernels.gemm_int8 = avx512_vnni_gemm_int8();
   return isa;
 }
 
@@ -55,6 +57,7 @@ CpuFeatures detect_cpu_features() {
   const unsigned subleaves = a;
   features.avx2 = fma_f16c && bit(b, 5) && (states & kYmm) == kYmm;
   features.avx512 = features.avx2 && bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31) && (states & kZmm) == kZmm;
+  features.avx512_vnni = features.avx512 && bit(c, 11);
   if (subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) {
     features.avx512_bf16 = features.avx512 && bit(a, 5);
   }

@@ -12,6 +12,7 @@ struct CpuFeatures {
   bool avx2 = false;         ///< AVX2, FMA and F16C
   bool avx512 = false;       ///< AVX-512 F, BW, DQ and VL
   bool avx512_bf16 = false;  ///< and BF16
+  bool avx512_vnni = false;  ///< and VNNI
 };
 CpuFeatures detect_cpu_features();
 

@@ -46,8 +46,9 @@ class CpuOperations final : public Operations {
 
  private:
   struct Routing;
-  /// Input rows of a product as they are, rounded to bfloat16, or rounded and laid in pairs.
-  enum class InputForm : std::uint8_t { kPlain, kRounded, kPairs };
+  /// Input rows of a product as they are, rounded to bfloat16, rounded and laid in pairs, or rounded to int8.
+  enum class InputForm : std::uint8_t { kPlain, kRounded, kPairs, kInt8 };
+  static constexpr std::size_t kInputForms = 4;
   struct GemmInput {
     InputForm form = InputForm::kPlain;
     Index rows = 0;
@@ -55,6 +56,7 @@ class CpuOperations final : public Operations {
     ConstRows x;
     const std::uint32_t* pairs = nullptr;
     Index pairs_stride = 0;
+    Int8Rows int8{};
     [[nodiscard]] GemmInput slice(Index begin, Index count) const;
   };
 
@@ -62,9 +64,11 @@ class CpuOperations final : public Operations {
   std::vector<float*> worker_scratch(Index floats);
   /// Products that do not depend on each other, in one loop over all of their tiles.
   void run_gemms(const std::vector<GemmArgs>& products);
+  [[nodiscard]] GemmFn gemm_for(const GemmArgs& product) const;
   /// The form that a weight wants its input rows in, and rows in that form; those that are not plain lie in `rounded`.
   static InputForm input_form(const PackedWeight& weight);
   GemmInput gemm_input(const TensorView& x, InputForm form, ScratchBuffer& rounded);
+  GemmInput int8_input(const ConstRows& from, Index rows, Index columns, ScratchBuffer& rounded);
   static GemmArgs prepare_gemm(const PackedWeight& weight, const GemmInput& x, const TensorView& y,
                                const Epilogue& epilogue);
   Routing route(const MoeArgs& args);
@@ -77,6 +81,7 @@ class CpuOperations final : public Operations {
   std::vector<ScratchBuffer> workers_;
   ScratchBuffer rounded_;
   ScratchBuffer paired_;  ///< for experts whose weights want different forms
+  ScratchBuffer int8_;
   ScratchBuffer conv_rows_;
   std::vector<ScratchBuffer> conv_rounded_;
   ScratchBuffer moe_rows_;

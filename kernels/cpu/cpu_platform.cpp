@@ -53,9 +53,12 @@ std::unique_ptr<Queue> CpuPlatform::create_queue() { return std::make_unique<Cpu
 PackedWeight CpuPlatform::pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) {
   if (!supports_compute_dtype(scheme.compute_dtype)) {
     throw StartupError("The CPU platform does not compute in " + std::string(dtype_name(scheme.compute_dtype)) +
-                       "; valid are float32 and bfloat16.");
+                       "; valid are float32, bfloat16 and int8.");
   }
-  return cpu::pack_weight(source, scheme, shard, isa_->kernels.gemm_pairs != nullptr, *pool_);
+  if (scheme.compute_dtype == DType::kInt8 && scheme.quantization == Quantization::kNone) {
+    throw StartupError("Rows of int8 need quantised weights.");
+  }
+  return cpu::pack_weight(source, scheme, shard, isa_->kernels, *pool_);
 }
 
 DType CpuPlatform::default_compute_dtype() const {
@@ -63,7 +66,7 @@ DType CpuPlatform::default_compute_dtype() const {
 }
 
 bool CpuPlatform::supports_compute_dtype(DType dtype) const {
-  return dtype == DType::kFloat32 || dtype == DType::kBFloat16;
+  return dtype == DType::kFloat32 || dtype == DType::kBFloat16 || dtype == DType::kInt8;
 }
 
 int CpuPlatform::preferred_prefill_tile() const { return static_cast<int>(cpu::kGemmRowBlock); }

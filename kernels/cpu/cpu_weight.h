@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/cpu/kernel_args.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/packed_weight.h"
 
 namespace krait {
@@ -25,10 +25,10 @@ class CpuWeight final : public PackedWeight::Storage {
   DType compute_dtype_;
 };
 
-/// Packs the parts' shards into panels. Values that are all exact in bfloat16 are kept so, others as float32. `pairs`:
-/// the processor has a bf16 dot product. With an input shard only rank 0 keeps the bias, because the ranks' results are
-/// added. Throws StartupError for a dtype or shard that cannot be packed.
-PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard, bool pairs,
-                         ThreadPool& pool);
+/// Packs the parts' shards into panels for products by `kernels`. Unquantised values that are all exact in bfloat16 are
+/// kept so, others as float32. With an input shard only rank 0 keeps the bias, because the ranks' results are added.
+/// Throws StartupError for a dtype, a group or a shard that cannot be packed.
+PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard,
+                         const KernelTable& kernels, ThreadPool& pool);
 
 }  // namespace krait::cpu

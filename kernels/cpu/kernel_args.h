@@ -28,6 +28,26 @@ enum class WeightLayout : std::uint8_t {
   kFloat32,        ///< panel: float[k][16]
   kBFloat16,       ///< panel: bf16[k][16]
   kBFloat16Pairs,  ///< panel: bf16[ceil(k/2)][16][2], an odd k padded with zeros
+  kInt8,           ///< see QuantizedForm
+  kInt4,
+};
+
+/// Quantised weights are multiplied in blocks of 32 along k, which also are the least group that has a scale.
+inline constexpr Index kQuantBlock = 32;
+
+/// A panel of quantised weights: a power of two for each of its columns (float[16]), float16 scales[groups][16] in
+/// these units, with `has_zeros` the zero points float16[groups][16], and then, `data` bytes from the panel's start,
+/// the blocks of 32 k, of which the last is padded with zeros:
+///   kInt8: int8[8][16][4], four k of a column side by side; the weight is q * scale;
+///   kInt4: uint8[4][16][4], of the eight k 8i + j (j < 4) in the low and 8i + 4 + j in the high halves of byte j; the
+///   weight is (q - zero) * scale, zero = 8 where there are no zero points.
+/// A product of q and scale is exact in float32.
+struct QuantizedForm {
+  Index group = kQuantBlock;  ///< k that share a scale: a multiple of 32
+  bool has_zeros = false;
+  Index zeros = 0;        ///< byte at which the zero points begin
+  Index data = 0;         ///< and the blocks
+  Index panel_bytes = 0;  ///< from one panel to the next
 };
 
 /// A packed weight: columns in panels of 16, the last one padded with zeros. With `gate_up` panel 2i holds columns of
@@ -40,12 +60,23 @@ struct PanelWeight {
   Index n = 0;
   Index num_panels = 0;
   bool gate_up = false;
+  QuantizedForm quantized{};  ///< of the layouts kInt8 and kInt4
 };
 
-/// y = x W^T with its epilogue. Exactly one of `x` and `x_pairs` is given, as the layout asks.
+/// Rows rounded to int8 for products with quantised weights. Of each row: int8[depth] with k padded with zeros to
+/// `depth`, a multiple of 32; float[depth / 32] the sums of the blocks; float: the row's scale. x is q * scale; a row
+/// with a NaN or an infinity has the scale NaN.
+struct Int8Rows {
+  const std::int8_t* data = nullptr;
+  Index stride = 0;  ///< bytes
+  Index depth = 0;
+};
+
+/// y = x W^T with its epilogue. Exactly one of `x`, `x_pairs` and `x_int8` is given, as the layout asks.
 struct GemmArgs {
   PanelWeight weight;
   ConstRows x;
+  Int8Rows x_int8{};
   const std::uint32_t* x_pairs = nullptr;  ///< [rows, pairs_stride]: two bf16 each
   Index pairs_stride = 0;
   Rows y;

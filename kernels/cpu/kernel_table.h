@@ -30,6 +30,16 @@ struct KernelTable {
   GemmFn gemm = nullptr;
   /// Null where the processor has no bf16 dot product; then weights are never packed in pairs.
   GemmFn gemm_pairs = nullptr;
+  /// Over float rows and quantised weights: the bits of `gemm` with the same weights in float32.
+  GemmFn gemm_quantized = nullptr;
+  /// Over rows rounded to int8 and quantised weights: sums of integers, so that every instruction set gives the same
+  /// bits.
+  GemmFn gemm_int8 = nullptr;
+  /// Rounds one row to int8, as Int8Rows says; `depth` is `n` rounded up to blocks.
+  void (*int8_row)(const float* x, std::int8_t* out, Index n, Index depth) = nullptr;
+  /// Quantises a panel of 16 columns `[depth][16]`, padded with zeros, into its packed form (`layout` kInt8 or kInt4).
+  void (*quantize_panel)(const float* columns, Index depth, WeightLayout layout, const QuantizedForm& form,
+                         std::byte* panel) = nullptr;
   /// Rounds one row to bfloat16: as float32 values, or as bits (an odd `n` is padded with a zero).
   void (*round_row)(const float* x, float* out, Index n) = nullptr;
   void (*pair_row)(const float* x, std::uint16_t* out, Index n) = nullptr;
@@ -80,5 +90,7 @@ const KernelTable* avx2_kernels();
 const KernelTable* avx512_kernels();
 /// The GEMM over bf16 pairs, for processors that have AVX512-BF16 beside the rest.
 GemmFn avx512_gemm_pairs();
+/// The product of int8 rows for processors that have AVX512-VNNI: the same bits, faster.
+GemmFn avx512_vnni_gemm_int8();
 
 }  // namespace krait::cpu

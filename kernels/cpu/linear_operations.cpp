@@ -47,11 +47,13 @@ CpuOperations::GemmInput CpuOperations::GemmInput::slice(Index begin, Index coun
   part.rows = count;
   if (x.data != nullptr) part.x.data = x.data + begin * x.stride;
   if (pairs != nullptr) part.pairs = pairs + begin * pairs_stride;
+  if (int8.data != nullptr) part.int8.data = int8.data + begin * int8.stride;
   return part;
 }
 
 CpuOperations::InputForm CpuOperations::input_form(const PackedWeight& weight) {
   const CpuWeight& storage = cpu_weight(weight);
+  if (storage.compute_dtype() == DType::kInt8) return InputForm::kInt8;
   if (storage.compute_dtype() != DType::kBFloat16) return InputForm::kPlain;
   return storage.panels().layout == WeightLayout::kBFloat16Pairs ? InputForm::kPairs : InputForm::kRounded;
 }
@@ -69,6 +71,7 @@ GemmArgs CpuOperations::prepare_gemm(const PackedWeight& weight, const GemmInput
   require(x.form == input_form(weight), "rows of a product in another form than its weight's");
   return GemmArgs{.weight = panels,
                   .x = x.x,
+                  .x_int8 = x.int8,
                   .x_pairs = x.pairs,
                   .pairs_stride = x.pairs_stride,
                   .y = matrix(y, x.rows, panels.n, "y of linear"),
@@ -84,6 +87,7 @@ CpuOperations::GemmInput CpuOperations::gemm_input(const TensorView& x, InputFor
   const Index rows = x.rows();
   const Index columns = x.columns();
   const ConstRows from = const_matrix(x, rows, columns, "x of linear");
+  if (form == InputForm::kInt8) return int8_input(from, rows, columns, rounded);
   GemmInput input{.form = form, .rows = rows, .columns = columns, .x = from};
   if (form == InputForm::kPairs) {
     const Index stride = (columns + 1) / 2;
@@ -108,6 +112,32 @@ CpuOperations::GemmInput CpuOperations::gemm_input(const TensorView& x, InputFor
   return input;
 }
 
+CpuOperations::GemmInput CpuOperations::int8_input(const ConstRows& from, Index rows, Index columns,
+                                                   ScratchBuffer& rounded) {
+  const Index blocks = (columns + kQuantBlock - 1) / kQuantBlock;
+  const Index depth = blocks * kQuantBlock;
+  // The row's integers, a sum for each block, the scale; whole cache lines.
+  constexpr Index kLine = 64;
+  const Index used = depth + (blocks + 1) * static_cast<Index>(sizeof(float));
+  const Index stride = (used + kLine - 1) / kLine * kLine;
+  auto* to = reinterpret_cast<std::int8_t*>(rounded.ensure(rows * stride / static_cast<Index>(sizeof(float))));
+  pool_.parallel_for(rows, [&](Index begin, Index end, int) {
+    for (Index row = begin; row < end; ++row) {
+      kernels_.int8_row(from.data + row * from.stride, to + row * stride, columns, depth);
+    }
+  });
+  GemmInput input{.form = InputForm::kInt8, .rows = rows, .columns = columns, .x = {}};
+  input.int8 = Int8Rows{.data = to, .stride = stride, .depth = depth};
+  return input;
+}
+
+GemmFn CpuOperations::gemm_for(const GemmArgs& product) const {
+  if (product.x_int8.data != nullptr) return kernels_.gemm_int8;
+  if (product.x_pairs != nullptr) return kernels_.gemm_pairs;
+  const WeightLayout layout = product.weight.layout;
+  return layout == WeightLayout::kInt8 || layout == WeightLayout::kInt4 ? kernels_.gemm_quantized : kernels_.gemm;
+}
+
 void CpuOperations::run_gemms(const std::vector<GemmArgs>& products) {
   std::vector<GemmGrid> grids;
   std::vector<Index> starts{0};
@@ -121,8 +151,7 @@ void CpuOperations::run_gemms(const std::vector<GemmArgs>& products) {
     for (Index index = begin; index < end; ++index) {
       while (index >= starts[which + 1]) ++which;
       const GemmArgs& product = products[which];
-      const GemmFn gemm = product.x_pairs != nullptr ? kernels_.gemm_pairs : kernels_.gemm;
-      gemm(product, grids[which].unit(index - starts[which]), scratch[static_cast<std::size_t>(worker)]);
+      gemm_for(product)(product, grids[which].unit(index - starts[which]), scratch[static_cast<std::size_t>(worker)]);
     }
   });
 }

@@ -60,7 +60,7 @@ CpuOperations::Routing CpuOperations::route(const MoeArgs& args) {
 void CpuOperations::run_experts(const Routing& routing, std::span<const PackedWeight> weights, const TensorView& x,
                                 const TensorView& y, const Epilogue& epilogue) {
   // All rows at once in each form that some expert wants: usually one.
-  std::array<std::optional<GemmInput>, 3> inputs;
+  std::array<std::optional<GemmInput>, kInputForms> inputs;
   std::vector<GemmArgs> products;
   for (std::size_t e = 0; e < weights.size(); ++e) {
     const Index begin = routing.expert_start[e];
@@ -68,7 +68,10 @@ void CpuOperations::run_experts(const Routing& routing, std::span<const PackedWe
     if (count == 0) continue;
     const InputForm form = input_form(weights[e]);
     std::optional<GemmInput>& input = inputs[static_cast<std::size_t>(form)];
-    if (!input) input = gemm_input(x, form, form == InputForm::kPairs ? paired_ : rounded_);
+    if (!input) {
+      ScratchBuffer& rounded = form == InputForm::kInt8 ? int8_ : form == InputForm::kPairs ? paired_ : rounded_;
+      input = gemm_input(x, form, rounded);
+    }
     products.push_back(prepare_gemm(weights[e], input->slice(begin, count), y.slice_rows(begin, count), epilogue));
   }
   run_gemms(products);

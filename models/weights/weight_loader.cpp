@@ -227,33 +227,53 @@ PackedWeight WeightLoader::linear(const std::vector<MatrixSource>& parts, std::i
     if (part.bias.empty() != parts.front().bias.empty()) KRAIT_BUG("no bias or one a weight is needed: " + part.weight);
     complete = take_part(part, in_features, source, copies, keep) && complete;
   }
-  if (planning()) plan_linear(parts, in_features, options.shard);
+  if (planning()) plan_linear(parts, in_features, options);
   if (!complete) return {};
-  PackedWeight packed = pack(std::move(source), parts.front().weight, options);
+  PackedWeight packed =
+      pack(std::move(source), parts.front().weight, scheme_of(parts, in_features, options), options.shard);
   // The mapping's pages are given back, so that loading holds the weights once.
   for (const MatrixSource& part : parts) discard(part);
   return packed;
 }
 
-void WeightLoader::plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features, const Shard& shard) {
+PackScheme WeightLoader::scheme_of(const std::vector<MatrixSource>& parts, std::int64_t in_features,
+                                   const LinearOptions& options) const {
+  PackScheme scheme{.compute_dtype = options.compute_dtype.value_or(compute_dtype_), .gate_up = options.gate_up};
+  // Below a block of 32 the padding costs more than the rounding saves.
+  const bool quantized = !options.compute_dtype && parts.front().taps == 0 && in_features >= 32;
+  if (quantized && quantization_ != Quantization::kNone) {
+    scheme.quantization = quantization_;
+    scheme.group_size = group_size_;
+  } else if (scheme.compute_dtype == DType::kInt8) {
+    scheme.compute_dtype = DType::kBFloat16;
+  }
+  return scheme;
+}
+
+void WeightLoader::plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features,
+                               const LinearOptions& options) {
   std::int64_t rows = 0;
   for (const MatrixSource& part : parts) rows += part.out_features;
-  const auto ranks = static_cast<std::size_t>(shard.axis == Shard::Axis::kNone ? 1 : shard.size);
+  const auto ranks = static_cast<std::size_t>(options.shard.axis == Shard::Axis::kNone ? 1 : options.shard.size);
+  const PackScheme scheme = scheme_of(parts, in_features, options);
   const DType dtype = has(parts.front().weight) ? planned_dtype(parts.front().weight) : planned_dtype_;
-  packed_bytes_ += static_cast<std::size_t>(rows * in_features) * dtype_size(dtype) / ranks;
+  const std::size_t bytes = scheme.quantization == Quantization::kNone
+                                ? static_cast<std::size_t>(rows * in_features) * dtype_size(dtype)
+                                : quantized_bytes(scheme.quantization, rows, in_features, scheme.group());
+  packed_bytes_ += bytes / ranks;
   if (!parts.front().bias.empty()) packed_bytes_ += static_cast<std::size_t>(rows) * sizeof(float);
 }
 
 // The platform knows no names: its errors get them here.
-PackedWeight WeightLoader::pack(WeightSource source, const std::string& first_name, const LinearOptions& options) {
-  if (options.gate_up) {
+PackedWeight WeightLoader::pack(WeightSource source, const std::string& first_name, const PackScheme& scheme,
+                                const Shard& shard) {
+  if (scheme.gate_up) {
     split_in_halves(source.parts);
     split_in_halves(source.biases);
   }
   PackedWeight packed;
   try {
-    const DType compute = options.compute_dtype.value_or(compute_dtype_);
-    packed = platform_->pack(source, {.compute_dtype = compute, .gate_up = options.gate_up}, options.shard);
+    packed = platform_->pack(source, scheme, shard);
   } catch (const StartupError& error) {
     const std::string where = checkpoint_->file_of(first_name) + ": tensor `" + first_name + "`: ";
     throw StartupError(Error{.code = error.error().code, .message = where + error.what(), .field = first_name});

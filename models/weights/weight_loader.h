@@ -79,6 +79,14 @@ class WeightLoader {
     block_columns_ = columns;
   }
 
+  /// Weights of `linear` are quantised so, in groups of `group_size` inputs (0: the default of the form), save those
+  /// that have a compute dtype of their own, taps of convolutions, and matrices of fewer than 32 inputs. Rows of int8
+  /// meet only quantised weights; those of the others are rounded to bfloat16.
+  void set_quantization(Quantization quantization, int group_size = 0) {
+    quantization_ = quantization;
+    group_size_ = group_size;
+  }
+
   /// Called with the bytes taken so far after every tensor.
   void on_progress(std::function<void(std::size_t)> callback) { progress_ = std::move(callback); }
 
@@ -103,7 +111,10 @@ class WeightLoader {
   /// The dtype that a planned tensor has.
   [[nodiscard]] DType planned_dtype(const std::string& name) const;
   /// Counts a linear weight that is planned.
-  void plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features, const Shard& shard);
+  void plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features, const LinearOptions& options);
+  /// How the weight that these parts make is packed.
+  [[nodiscard]] PackScheme scheme_of(const std::vector<MatrixSource>& parts, std::int64_t in_features,
+                                     const LinearOptions& options) const;
   using Floats = std::shared_ptr<const std::vector<float>>;
   /// The matrix and the bias of one part as `[out, in]` and `[out]`; false when one of them is missing or misshapen.
   bool take_part(const MatrixSource& part, std::int64_t in_features, WeightSource& source,
@@ -120,13 +131,15 @@ class WeightLoader {
   [[nodiscard]] std::string scale_of(const std::string& name) const;
   void require_float(const std::string& name, const TensorView& view) const;
   void account(const std::string& name, const Shape& shape, std::size_t bytes);
-  PackedWeight pack(WeightSource source, const std::string& first_name, const LinearOptions& options);
+  PackedWeight pack(WeightSource source, const std::string& first_name, const PackScheme& scheme, const Shard& shard);
   [[nodiscard]] std::vector<std::string> unexpected() const;
 
   const Checkpoint* checkpoint_ = nullptr;  ///< null when a config alone is planned
   Platform* platform_ = nullptr;            ///< null when planning
   DType compute_dtype_ = DType::kFloat32;
   DType planned_dtype_ = DType::kFloat32;
+  Quantization quantization_ = Quantization::kNone;
+  int group_size_ = 0;
   std::int64_t block_rows_ = 128;
   std::int64_t block_columns_ = 128;
   /// The matrix converted last: several weights may be cut out of one.

@@ -66,6 +66,7 @@ json to_json(const ModelSummary& summary) {
           {"platform", summary.platform},
           {"compute_dtype", dtype_name(summary.compute_dtype)},
           {"quantization", summary.quantization.empty() ? json(nullptr) : json(summary.quantization)},
+          {"weight_quantization", quantization_name(summary.weight_quantization)},
           {"has_weights", summary.has_weights},
           {"parameters", summary.parameters},
           {"weight_bytes", summary.weight_bytes},
@@ -111,7 +112,9 @@ void print_text(const ModelSummary& summary, const SamplingDefaults& defaults) {
   for (const CacheGroupSummary& group : summary.cache_groups) line("", group_words(group));
   line("parameters", parameter_words(summary.parameters));
   if (!summary.quantization.empty()) line("quantisation", summary.quantization);
+  const bool quantized = summary.weight_quantization != Quantization::kNone;
   line("weights", format_byte_size(summary.weight_bytes) +
+                      (quantized ? " in " + std::string(quantization_name(summary.weight_quantization)) : "") +
                       (summary.has_weights ? "" : " (from config.json alone: the folder has no weights)"));
   line("state per request", format_byte_size(summary.state_bytes_per_request));
   line("KV per token", format_byte_size(summary.kv_bytes_per_token));

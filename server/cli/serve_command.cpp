@@ -28,7 +28,9 @@ void log_summary(const ModelSummary& summary, const ServedModel& served) {
   }
   spdlog::info("  platform {}, computes in {}, {:.1f} M parameters, context of {} tokens", summary.platform,
                dtype_name(summary.compute_dtype), static_cast<double>(summary.parameters) / 1e6, summary.max_model_len);
-  spdlog::info("  memory: weights {}, state {} a request, KV {} a token", format_byte_size(summary.weight_bytes),
+  const bool quantized = summary.weight_quantization != Quantization::kNone;
+  spdlog::info("  memory: weights {}{}{}, state {} a request, KV {} a token", format_byte_size(summary.weight_bytes),
+               quantized ? " in " : "", quantized ? quantization_name(summary.weight_quantization) : "",
                format_byte_size(summary.state_bytes_per_request), format_byte_size(summary.kv_bytes_per_token));
   spdlog::info("  cache {}", capacity_words(summary));
   spdlog::info("  read {} in {:.1f} s ({}/s)", format_byte_size(summary.read_bytes), summary.read_seconds,

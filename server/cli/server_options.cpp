@@ -15,6 +15,14 @@ std::optional<DType> as_dtype(const OptionValues& values, std::string_view name)
   return parse_dtype(values.text(name).value_or("auto"));
 }
 
+Quantization as_quantization(const OptionValues& values) {
+  const std::string name = values.text("quantization").value_or("none");
+  for (const Quantization form : {Quantization::kInt8, Quantization::kInt4}) {
+    if (name == quantization_name(form)) return form;
+  }
+  return Quantization::kNone;
+}
+
 MambaConfig make_mamba_config(const OptionValues& values) {
   MambaConfig config;
   config.backend = values.text("mamba-backend").value_or("native");
@@ -85,6 +93,7 @@ LoadOptions make_load_options(const OptionValues& values, const std::string& mod
   options.threads = as_int(values, "threads");
   options.cpu_isa = values.text("cpu-isa").value_or("auto");
   options.compute_dtype = as_dtype(values, "compute-dtype");
+  options.quantization = as_quantization(values);
   options.mamba = make_mamba_config(values);
   options.cache_memory = parse_cache_memory(values.text("cache-memory").value_or("")).value_or(CacheMemory{});
   options.cache_dir = values.text("cache-dir").value_or("");

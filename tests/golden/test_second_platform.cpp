@@ -151,7 +151,7 @@ TEST_CASE("start-up refuses what a platform, a flag or a model cannot do, with a
   CHECK(error_of(options).find("--enable-mamba-cache-stochastic-rounding") != std::string::npos);
   options = demo_options();
   options.compute_dtype = DType::kInt8;
-  CHECK(error_of(options).find("--compute-dtype int8 is not served") != std::string::npos);
+  CHECK(error_of(options).find("--compute-dtype int8 needs quantised weights") != std::string::npos);
   options = demo_options();
   options.max_model_len = 5000;
   CHECK(error_of(options).find("--max-model-len is 5000") != std::string::npos);

@@ -26,6 +26,7 @@ TinyModel::TinyModel(const std::string& folder, const Options& options) {
   runner_ = std::make_unique<ModelRunner>(*platform_, *model_, options.mamba, options.block_size);
   const Checkpoint checkpoint(path);
   WeightLoader loader(checkpoint, *platform_, options.compute_dtype);
+  loader.set_quantization(options.quantization);
   model_->load_weights(loader, *platform_, kMaxPositions);
   loader.finish();
   pools_ = std::make_shared<CachePools>(*platform_, runner_->cache_layout(), kBudget);

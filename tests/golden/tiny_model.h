@@ -35,6 +35,7 @@ class TinyModel {
     int threads = 1;
     std::string isa = "auto";
     DType compute_dtype = DType::kFloat32;
+    Quantization quantization = Quantization::kNone;
     MambaConfig mamba;
     int block_size = 16;
   };

@@ -11,6 +11,7 @@ namespace krait::cpu {
 
 const KernelTable* simde_avx512_kernels();
 GemmFn simde_avx512_gemm_pairs();
+GemmFn simde_avx512_vnni_gemm_int8();
 
 namespace {
 
@@ -19,14 +20,12 @@ struct TableMachine {
   ThreadPool pool{2};
   KernelTable table;
   CpuOperations ops;
-  bool pairs;
-  explicit TableMachine(const KernelTable& kernels, bool pairs_in = false)
-      : table(kernels), ops(table, pool), pairs(pairs_in) {
+  explicit TableMachine(const KernelTable& kernels, bool pairs = false) : table(kernels), ops(table, pool) {
     if (pairs) table.gemm_pairs = simde_avx512_gemm_pairs();
   }
   test::Bench bench() {
     return {ops, [this](const WeightSource& source, const PackScheme& scheme) {
-              return pack_weight(source, scheme, {}, pairs, pool);
+              return pack_weight(source, scheme, {}, table, pool);
             }};
   }
 };
@@ -46,6 +45,23 @@ TEST_CASE("The AVX-512 kernels give the portable kernels' bits") {
       CHECK(test::same_bits(scenario.run(avx512.bench(), seed), scenario.run(portable.bench(), seed)));
     }
   }
+}
+
+TEST_CASE("The byte dot product of AVX-512 VNNI gives the portable kernels' bits") {
+  if (!detect_cpu_features().avx2) return;
+  TableMachine portable(*portable_kernels());
+  TableMachine vnni(*simde_avx512_kernels());
+  vnni.table.gemm_int8 = simde_avx512_vnni_gemm_int8();
+  int found = 0;
+  for (const test::Scenario& scenario : test::scenarios()) {
+    if (std::string(scenario.name) != "quantised linear") continue;
+    ++found;
+    for (std::uint32_t seed = 1; seed <= 3; ++seed) {
+      CAPTURE(seed);
+      CHECK(test::same_bits(scenario.run(vnni.bench(), seed), scenario.run(portable.bench(), seed)));
+    }
+  }
+  CHECK(found == 1);
 }
 
 TEST_CASE("AVX-512 elementary functions and conversions give the portable bits") {

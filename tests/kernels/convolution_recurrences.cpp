@@ -98,7 +98,7 @@ struct GroupedConvolution final : Convolution {
     for (int i = 0; i < groups * kernel; ++i) {
       weights.push_back(random.matrix(width, width));
       for (float& x : weights.back().data) x = multiplied(x);
-      packed.push_back(cpu::pack_weight({{weights.back().view()}, {}}, scheme, {}, false, pool));
+      packed.push_back(cpu::pack_weight({{weights.back().view()}, {}}, scheme, {}, *cpu::portable_kernels(), pool));
     }
   }
   [[nodiscard]] float multiplied(float x) const { return in_bfloat16 ? round_to(x, DType::kBFloat16) : x; }

@@ -57,7 +57,8 @@ TEST_CASE("bfloat16 is the default only where the processor multiplies it") {
   const bool native = cpu::detect_cpu_features().avx512_bf16;
   CHECK(platform.default_compute_dtype() == (native ? DType::kBFloat16 : DType::kFloat32));
   CHECK(platform.supports_compute_dtype(DType::kBFloat16));
-  CHECK_FALSE(platform.supports_compute_dtype(DType::kInt8));
+  CHECK(platform.supports_compute_dtype(DType::kInt8));
+  CHECK_FALSE(platform.supports_compute_dtype(DType::kFloat16));
   CHECK(platform.name() == "cpu");
   CHECK(platform.description().find("1 thread") != std::string::npos);
 }

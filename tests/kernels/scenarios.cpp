@@ -44,6 +44,28 @@ std::vector<float> linear(const Bench& bench, std::uint32_t seed) {
   return out;
 }
 
+std::vector<float> quantized_linear(const Bench& bench, std::uint32_t seed) {
+  Random random(seed);
+  std::vector<float> out;
+  for (const int rows : {1, 2, 3, 4, 5, 7, 13, 40, 200}) {
+    for (const Quantization form : {Quantization::kInt8, Quantization::kInt4}) {
+      for (const DType compute : {DType::kFloat32, DType::kBFloat16, DType::kInt8}) {
+        const int n = random.integer(1, 150);
+        const int k = rows == 200 ? 1100 : random.integer(1, 300);
+        const bool gate = random.integer(0, 1) == 1;
+        const PackScheme scheme{
+            .quantization = form, .compute_dtype = compute, .group_size = 32 * random.integer(1, 5), .gate_up = gate};
+        const PackedWeight weight = random_weight(bench, random, n, k, DType::kBFloat16, scheme);
+        const Matrix x = random.matrix(rows, k);
+        Matrix y = random.matrix(rows, n);
+        bench.ops.linear({&weight, x.view(), y.view(), {.gated = gate, .accumulate = true}});
+        append(out, y);
+      }
+    }
+  }
+  return out;
+}
+
 std::vector<float> rows_and_norms(const Bench& bench, std::uint32_t seed) {
   Random random(seed);
   std::vector<float> out;
@@ -323,6 +345,7 @@ std::vector<float> experts(const Bench& bench, std::uint32_t seed) {
 const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> all = {
       {"linear", linear},
+      {"quantised linear", quantized_linear},
       {"embedding and norms", rows_and_norms},
       {"element-wise", elementwise},
       {"convolution", convolution},

@@ -42,6 +42,14 @@ inline simde__m256i cvtepi32_epi16(simde__m512i a) {
                               return static_cast<std::uint16_t>(x);
                             }));
 }
+struct Int8Lanes {
+  std::int8_t lane[16];
+};
+inline simde__m128i cvtepi32_epi8(simde__m512i a) {
+  return __builtin_bit_cast(simde__m128i, map_lanes<Int8Lanes>(__builtin_bit_cast(Int32Lanes, a), [](std::int32_t x) {
+                              return static_cast<std::int8_t>(x);
+                            }));
+}
 inline simde__m512i srai_epi32(simde__m512i a, int count) {
   return __builtin_bit_cast(simde__m512i, map_lanes<Int32Lanes>(__builtin_bit_cast(Int32Lanes, a),
                                                                 [&](std::int32_t x) { return x >> count; }));
@@ -78,9 +86,13 @@ inline simde__m256i cvtps_ph(simde__m512 a) {
 
 }  // namespace krait::simde
 
+// SIMDe's own alias asks for the arguments of the masked form.
+#undef _mm512_madd_epi16
+#define _mm512_madd_epi16(a, b) simde_mm512_madd_epi16(a, b)
 #define _mm512_cvtepi32_ps(a) krait::simde::cvtepi32_ps(a)
 #define _mm512_cvtepu16_epi32(a) krait::simde::cvtepu16_epi32(a)
 #define _mm512_cvtepi32_epi16(a) krait::simde::cvtepi32_epi16(a)
+#define _mm512_cvtepi32_epi8(a) krait::simde::cvtepi32_epi8(a)
 #define _mm512_srai_epi32(a, count) krait::simde::srai_epi32(a, count)
 #define _mm512_maskz_loadu_ps(mask, p) krait::simde::maskz_loadu_ps(mask, p)
 #define _mm512_mask_storeu_ps(p, mask, a) krait::simde::mask_storeu_ps(p, mask, a)

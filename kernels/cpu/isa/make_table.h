@@ -4,10 +4,13 @@
 #include "kernels/cpu/isa/conv_kernel.h"
 #include "kernels/cpu/isa/delta_rule_kernel.h"
 #include "kernels/cpu/isa/elementwise_kernels.h"
+#include "kernels/cpu/isa/gemm_int8_kernel.h"
 #include "kernels/cpu/isa/gemm_kernel.h"
+#include "kernels/cpu/isa/gemm_quantized_kernel.h"
 #include "kernels/cpu/isa/kv_kernels.h"
 #include "kernels/cpu/isa/linear_attention_kernel.h"
 #include "kernels/cpu/isa/norm_kernels.h"
+#include "kernels/cpu/isa/quantize_kernel.h"
 #include "kernels/cpu/isa/rg_lru_kernel.h"
 #include "kernels/cpu/isa/row_kernels.h"
 #include "kernels/cpu/isa/selective_scan_kernel.h"
@@ -84,6 +87,10 @@ KernelTable make_table(const char* name) {
   KernelTable table{};
   table.name = name;
   table.gemm = gemm<V>;
+  table.gemm_quantized = gemm_quantized<V>;
+  table.gemm_int8 = gemm_int8<V>;
+  table.int8_row = int8_row<V>;
+  table.quantize_panel = quantize_panel<V>;
   table.round_row = round_row<V>;
   table.pair_row = pair_row<V>;
   table.embedding = embedding<V>;

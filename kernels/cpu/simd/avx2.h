@@ -12,6 +12,7 @@ struct VecAvx2 {
   static constexpr int kRegisters = 8;
   static constexpr int kGemmRows = 6;
   static constexpr int kGemmVectors = 1;
+  static constexpr int kQuantizedRows = 4;
 
   struct F {
     __m256 lo, hi;
@@ -85,6 +86,33 @@ struct VecAvx2 {
     return {_mm256_srai_epi32(a.lo, N), _mm256_srai_epi32(a.hi, N)};
   }
 
+  static I load_words(const std::int8_t* p) {
+    const auto* words = reinterpret_cast<const __m256i*>(p);
+    return {_mm256_loadu_si256(words), _mm256_loadu_si256(words + 1)};
+  }
+  static void store_words(std::int8_t* p, I a) {
+    auto* words = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(words, a.lo);
+    _mm256_storeu_si256(words + 1, a.hi);
+  }
+  static void store_bytes(std::int8_t* p, I a) {
+    const __m256i halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xd8);
+    const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+  }
+  static constexpr float kBytesOffset = 0.0F;
+  static I weight_bytes(I w) { return w; }
+  static I dot_bytes(I acc, I w, I x) { return {dot_bytes(acc.lo, w.lo, x.lo), dot_bytes(acc.hi, w.hi, x.hi)}; }
+  /// Sums of 16 bits: eight times four products of 15 * 127 fit.
+  static I dot_nibbles(I acc, I w, I x) {
+    return {in_order(_mm256_add_epi16(acc.lo, _mm256_maddubs_epi16(w.lo, x.lo))),
+            in_order(_mm256_add_epi16(acc.hi, _mm256_maddubs_epi16(w.hi, x.hi)))};
+  }
+  static I sum_nibbles(I acc) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    return {_mm256_madd_epi16(acc.lo, ones), _mm256_madd_epi16(acc.hi, ones)};
+  }
+
   static float reduce_add(F a) {
     const __m256 eight = _mm256_add_ps(a.lo, a.hi);
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -116,6 +144,16 @@ struct VecAvx2 {
   }
 
  private:
+  /// |w| times x with the sign of w: two products of 128 * 127 fit 16 bits.
+  static __m256i dot_bytes(__m256i acc, __m256i w, __m256i x) {
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+    return in_order(_mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
+  }
+  /// No instruction: g++ may not put off additions of integers that follow, which takes more registers than there are.
+  static __m256i in_order(__m256i sum) {
+    __asm__("" : "+x"(sum));
+    return sum;
+  }
   static I lanes_below(int n) {
     const __m256i count = _mm256_set1_epi32(n);
     return {_mm256_cmpgt_epi32(count, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),

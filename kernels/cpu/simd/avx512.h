@@ -17,6 +17,7 @@ struct VecAvx512 {
   static constexpr int kRegisters = 32;
   static constexpr int kGemmRows = 12;
   static constexpr int kGemmVectors = 2;
+  static constexpr int kQuantizedRows = 12;
 
   using F = __m512;
   using I = __m512i;
@@ -61,6 +62,21 @@ struct VecAvx512 {
   static I sar(I a) {
     return _mm512_srai_epi32(a, N);
   }
+
+  static I load_words(const std::int8_t* p) { return _mm512_loadu_si512(p); }
+  static void store_words(std::int8_t* p, I a) { _mm512_storeu_si512(p, a); }
+  static void store_bytes(std::int8_t* p, I a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
+  }
+  static constexpr float kBytesOffset = 0.0F;
+  static I weight_bytes(I w) { return w; }
+  static I dot_bytes(I acc, I w, I x) {
+    const I signed_x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
+    const I pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(w), signed_x);
+    return iadd(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+  }
+  static I dot_nibbles(I acc, I w, I x) { return _mm512_add_epi16(acc, _mm512_maddubs_epi16(w, x)); }
+  static I sum_nibbles(I acc) { return _mm512_madd_epi16(acc, _mm512_set1_epi16(1)); }
 
   static float reduce_add(F a) {
     const __m256 eight = _mm256_add_ps(low(a), high(a));

@@ -17,6 +17,8 @@ struct VecPortable {
   /// What a micro-kernel may hold: rows of accumulators, and vectors side by side in a row.
   static constexpr int kGemmRows = 4;
   static constexpr int kGemmVectors = 1;
+  /// Rows that a micro-kernel over quantised weights holds.
+  static constexpr int kQuantizedRows = 4;
 
   struct F {
     float v[16];
@@ -131,6 +133,36 @@ struct VecPortable {
   static I sar(const I& a) {
     return each<I>([&](int i) { return static_cast<std::uint32_t>(static_cast<std::int32_t>(a.v[i]) >> N); });
   }
+
+  // Products of bytes. A lane of I is four bytes then, lowest first.
+
+  static I load_words(const std::int8_t* p) {
+    I out;
+    std::memcpy(out.v, p, sizeof(out.v));
+    return out;
+  }
+  static void store_words(std::int8_t* p, const I& a) { std::memcpy(p, a.v, sizeof(a.v)); }
+  /// Lanes of -128 to 127 as bytes.
+  static void store_bytes(std::int8_t* p, const I& a) {
+    for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int8_t>(a.v[i]);
+  }
+  /// What `weight_bytes` adds to signed bytes for `dot_bytes`; its results are then too large by this, times the sum of
+  /// x.
+  static constexpr float kBytesOffset = 0.0F;
+  static I weight_bytes(const I& w) { return w; }
+  /// acc + the four products of a lane; no byte of x is -128.
+  static I dot_bytes(const I& acc, const I& w, const I& x) {
+    return each<I>([&](int i) {
+      std::int32_t sum = 0;
+      for (int b = 0; b < 32; b += 8) {
+        sum += static_cast<std::int8_t>(w.v[i] >> b) * static_cast<std::int8_t>(x.v[i] >> b);
+      }
+      return acc.v[i] + static_cast<std::uint32_t>(sum);
+    });
+  }
+  /// The same for w of 0 to 15. Between zero and `sum_nibbles`, which gives the sums in 32 bits, at most eight times.
+  static I dot_nibbles(const I& acc, const I& w, const I& x) { return dot_bytes(acc, w, x); }
+  static I sum_nibbles(const I& acc) { return acc; }
 
   static float reduce_add(const F& a) {
     float t[16];

@@ -1,0 +1,111 @@
+#include "kernels/cpu/weight_parts.h"
+
+#include "kernels/result.h"
+
+namespace krait::cpu {
+namespace {
+
+void check_dtype(const TensorView& view) {
+  if (view.dtype == DType::kFloat32 || view.dtype == DType::kBFloat16 || view.dtype == DType::kFloat16) return;
+  refuse_weight("its dtype is " + std::string(dtype_name(view.dtype)) + "; valid are float32, bfloat16 and float16.");
+}
+
+/// The rank's part of `total` along a sharded axis.
+std::pair<Index, Index> shard_range(Index total, const Shard& shard) {
+  if (total % shard.size != 0) {
+    refuse_weight(std::to_string(total) + " features cannot be split into " + std::to_string(shard.size) +
+                  " equal shards.");
+  }
+  const Index part = total / shard.size;
+  return {part * shard.rank, part * (shard.rank + 1)};
+}
+
+/// A bias is a vector: seen as one row.
+TensorView as_row(const TensorView& bias) { return TensorView(bias.data, bias.dtype, Shape{1, bias.shape.elements()}); }
+
+}  // namespace
+
+void refuse_weight(const std::string& message) { throw StartupError("Cannot pack a weight: " + message); }
+
+float weight_element(const TensorView& view, Index row, Index column) {
+  const Index index = row * view.row_stride + column;
+  switch (view.dtype) {
+    case DType::kFloat32:
+      return view.as<const float>()[index];
+    case DType::kBFloat16:
+      return bfloat16_to_float(view.as<const std::uint16_t>()[index]);
+    default:
+      return float16_to_float(view.as<const std::uint16_t>()[index]);
+  }
+}
+
+std::vector<Part> shard_parts(const WeightSource& source, const Shard& shard, const std::vector<TensorView>& biases) {
+  if (source.parts.empty()) KRAIT_BUG("a weight has no parts");
+  std::vector<Part> parts;
+  for (std::size_t i = 0; i < source.parts.size(); ++i) {
+    const TensorView& view = source.parts[i];
+    check_dtype(view);
+    if (view.shape.rank() != 2)
+      refuse_weight("its shape is " + view.shape.to_string() + ", not [out_features, in_features].");
+    Part part{.view = view, .rows = view.rows(), .columns = view.columns()};
+    if (part.columns != source.parts[0].columns()) refuse_weight("its parts differ in in_features.");
+    if (shard.axis == Shard::Axis::kOutput) {
+      const auto [begin, end] = shard_range(part.rows, shard);
+      part.row_begin = begin;
+      part.rows = end - begin;
+    } else if (shard.axis == Shard::Axis::kInput) {
+      const auto [begin, end] = shard_range(part.columns, shard);
+      part.column_begin = begin;
+      part.columns = end - begin;
+    }
+    if (!biases.empty() && biases[i].data != nullptr) part.bias = &biases[i];
+    parts.push_back(part);
+  }
+  return parts;
+}
+
+std::vector<TensorView> bias_rows(const WeightSource& source, const Shard& shard) {
+  std::vector<TensorView> rows;
+  if (shard.axis == Shard::Axis::kInput && shard.rank != 0) return rows;
+  if (!source.biases.empty() && source.biases.size() != source.parts.size()) KRAIT_BUG("one bias a part, or none");
+  bool any = false;
+  for (std::size_t i = 0; i < source.biases.size(); ++i) {
+    const TensorView& bias = source.biases[i];
+    if (bias.data == nullptr) {
+      rows.emplace_back();
+      continue;
+    }
+    check_dtype(bias);
+    if (bias.shape.elements() != source.parts[i].rows()) refuse_weight("its bias has another length than its rows.");
+    rows.push_back(as_row(bias));
+    any = true;
+  }
+  if (!any) rows.clear();
+  return rows;
+}
+
+ColumnMap::ColumnMap(const std::vector<Part>& parts, bool gate_up) : parts_(parts), gate_up_(gate_up) {
+  for (const Part& part : parts) total_ += part.rows;
+  if (gate_up && (parts.size() != 2 || parts[0].rows != parts[1].rows))
+    refuse_weight("gate and up must be two equal parts.");
+}
+
+Index ColumnMap::panels() const {
+  const auto panels_of = [](Index n) { return (n + kLanes - 1) / kLanes; };
+  return gate_up_ ? 2 * panels_of(parts_[0].rows) : panels_of(total_);
+}
+std::pair<const Part*, Index> ColumnMap::column(Index index) const {
+  if (gate_up_) {
+    const Index panel = index / kLanes;
+    const Part& part = parts_[static_cast<std::size_t>(panel % 2)];
+    const Index row = panel / 2 * kLanes + index % kLanes;
+    return row < part.rows ? std::pair{&part, row} : std::pair<const Part*, Index>{nullptr, 0};
+  }
+  for (const Part& part : parts_) {
+    if (index < part.rows) return {&part, index};
+    index -= part.rows;
+  }
+  return {nullptr, 0};
+}
+
+}  // namespace krait::cpu
