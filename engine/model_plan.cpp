@@ -29,6 +29,13 @@ std::unique_ptr<Platform> make_platform(const LoadOptions& options) {
   return std::make_unique<CpuPlatform>(CpuOptions{.threads = options.threads, .isa = options.cpu_isa});
 }
 
+/// The checkpoint keeps weights as integers.
+bool has_integer_weights(const LoadOptions& options) {
+  const std::string file = (std::filesystem::path(options.model_path) / "config.json").string();
+  const auto quantization = read_quantization_config(ConfigReader::from_file(file));
+  return quantization && quantization->integers;
+}
+
 DType compute_dtype_of(const LoadOptions& options, const Platform& platform) {
   const DType dtype = options.compute_dtype.value_or(platform.default_compute_dtype());
   if (!platform.supports_compute_dtype(dtype)) {
@@ -43,7 +50,7 @@ DType compute_dtype_of(const LoadOptions& options, const Platform& platform) {
                                         "' in this version. Valid: " + valid,
                              .field = "compute-dtype"});
   }
-  if (dtype == DType::kInt8 && options.quantization == Quantization::kNone) {
+  if (dtype == DType::kInt8 && options.quantization == Quantization::kNone && !has_integer_weights(options)) {
     throw StartupError(
         Error{.code = ErrorCode::kInvalidArgument,
               .message = "--compute-dtype int8 needs quantised weights: give --quantization int8 or int4",
@@ -214,6 +221,7 @@ void plan_weights(const LoadOptions& options, ModelPlan& plan) {
   WeightLoader loader =
       checkpoint ? WeightLoader(*checkpoint) : WeightLoader(plan.model->config().dtype.value_or(DType::kFloat32));
   loader.set_quantization(options.quantization);
+  if (quantization && readable) loader.set_stored_quantization(*quantization);
   // No positions: tables of angles would be the one thing that takes memory.
   plan.model->load_weights(loader, *plan.platform, 0);
   loader.finish();

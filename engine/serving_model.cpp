@@ -27,7 +27,10 @@ std::uint64_t load_weights(const LoadOptions& options, ModelPlan& plan) {
   ReadAhead ahead(checkpoint.files());
   WeightLoader loader(checkpoint, *plan.platform, plan.summary.compute_dtype);
   loader.set_quantization(options.quantization);
-  if (quantization) loader.set_scale_blocks(quantization->block_rows, quantization->block_columns);
+  if (quantization) {
+    loader.set_scale_blocks(quantization->block_rows, quantization->block_columns);
+    loader.set_stored_quantization(*quantization);
+  }
   plan.summary.read_bytes = checkpoint.total_bytes();
   loader.on_progress([&](std::size_t done) {
     ahead.advance(done);

@@ -42,12 +42,24 @@ struct Shard {
   int size = 1;
 };
 
+/// A matrix `[rows, columns]` that the checkpoint has quantised itself: element (r, c) is (values[r][c] - zero) * scale
+/// with the scale and the zero point of group c / group_size of its row. Not owned.
+struct QuantizedPart {
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  const std::int8_t* values = nullptr;  ///< [rows, columns]: -128 … 127 of int8, 0 … 15 of int4
+  const float* scales = nullptr;        ///< [rows, groups], kept as float16 times a power of two for each row
+  const std::uint8_t* zeros = nullptr;  ///< [rows, groups] of int4; null: 8. Of int8 there are none.
+};
+
 /// What `pack` reads: matrices `[out_features, in_features]` that share their input and are laid one after another
 /// along the output (q|k|v, gate|up), and the optional bias of each. The views point into the checkpoint's mapping and
 /// are not kept.
 struct WeightSource {
   std::vector<TensorView> parts{};
   std::vector<TensorView> biases{};  ///< empty, or one a part
+  /// Instead of `parts`: packed as they are, in the scheme's form and groups.
+  std::vector<QuantizedPart> quantized{};
 };
 
 struct PackScheme {

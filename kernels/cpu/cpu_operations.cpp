@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/cpu/cpu_memory.h"
+#include "kernels/cpu/cpu_weight.h"
 #include "kernels/cpu/sampler.h"
 #include "kernels/cpu/view_checks.h"
 
@@ -27,7 +28,23 @@ std::vector<float*> CpuOperations::worker_scratch(Index floats) {
   return scratch;
 }
 
+void CpuOperations::quantized_embedding(const EmbeddingArgs& args) {
+  const auto tokens = static_cast<Index>(args.ids.size());
+  const auto* storage = dynamic_cast<const CpuWeight*>(&args.weight->storage());
+  require(storage != nullptr, "a weight of another platform");
+  const PanelWeight& table = storage->panels();
+  require(table.layout == WeightLayout::kInt8 || table.layout == WeightLayout::kInt4, "an unquantised weight as table");
+  require(!table.gate_up, "gate and up as a table");
+  for (const std::int32_t id : args.ids) require(id >= 0 && id < table.n, "a token id outside the table");
+  const QuantizedEmbeddingKernelArgs kernel{.table = table,
+                                            .ids = args.ids.data(),
+                                            .multiplier = args.multiplier,
+                                            .out = matrix(args.out, tokens, table.k, "embedding out")};
+  pool_.parallel_for(tokens, [&](Index begin, Index end, int) { kernels_.quantized_embedding(kernel, begin, end); });
+}
+
 void CpuOperations::embedding(const EmbeddingArgs& args) {
+  if (args.weight != nullptr) return quantized_embedding(args);
   const auto tokens = static_cast<Index>(args.ids.size());
   const Index hidden = args.table.columns();
   require(is_kernel_float(args.table.dtype), "embedding table dtype");

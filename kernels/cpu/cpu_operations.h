@@ -46,6 +46,7 @@ class CpuOperations final : public Operations {
 
  private:
   struct Routing;
+  void quantized_embedding(const EmbeddingArgs& args);
   /// Input rows of a product as they are, rounded to bfloat16, rounded and laid in pairs, or rounded to int8.
   enum class InputForm : std::uint8_t { kPlain, kRounded, kPairs, kInt8 };
   static constexpr std::size_t kInputForms = 4;

@@ -1,5 +1,6 @@
 #include "kernels/cpu/cpu_weight.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <string>
@@ -90,6 +91,7 @@ Buffer pack_bias(const ColumnMap& map) {
 
 PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard,
                          const KernelTable& kernels, ThreadPool& pool) {
+  if (!source.quantized.empty() && scheme.quantization == Quantization::kNone) KRAIT_BUG("quantised parts of no form");
   const std::vector<TensorView> biases = bias_rows(source, shard);
   const std::vector<Part> parts = shard_parts(source, shard, biases);
   const ColumnMap map(parts, scheme.gate_up);
@@ -104,8 +106,11 @@ PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, c
     panels = pack_panels(map, weight.layout, weight.k, pool);
   } else {
     weight.layout = scheme.quantization == Quantization::kInt4 ? WeightLayout::kInt4 : WeightLayout::kInt8;
-    weight.quantized = quantized_form(weight.layout, weight.k, scheme.group(), shard);
-    panels = quantize_panels(map, weight.layout, weight.quantized, weight.k, kernels, pool);
+    const bool has_zeros = std::any_of(source.quantized.begin(), source.quantized.end(),
+                                       [](const QuantizedPart& part) { return part.zeros != nullptr; });
+    weight.quantized = quantized_form(weight.layout, weight.k, scheme.group(), has_zeros, shard);
+    panels = source.quantized.empty() ? quantize_panels(map, weight.layout, weight.quantized, weight.k, kernels, pool)
+                                      : copy_quantized_panels(map, weight.layout, weight.quantized, pool);
   }
   Buffer bias = biases.empty() ? Buffer{} : pack_bias(map);
   weight.panels = static_cast<const std::byte*>(panels.data.get());

@@ -111,6 +111,14 @@ struct EmbeddingKernelArgs {
   Rows out;
 };
 
+/// Rows of a table of quantised weights: those of a PanelWeight that is not `gate_up`.
+struct QuantizedEmbeddingKernelArgs {
+  PanelWeight table;
+  const std::int32_t* ids = nullptr;
+  float multiplier = 1.0F;
+  Rows out;
+};
+
 struct AddRmsNormKernelArgs {
   Rows residual;
   ConstRows add;  ///< data null: nothing to add

@@ -45,6 +45,7 @@ struct KernelTable {
   void (*pair_row)(const float* x, std::uint16_t* out, Index n) = nullptr;
 
   void (*embedding)(const EmbeddingKernelArgs&, Index begin, Index end) = nullptr;
+  void (*quantized_embedding)(const QuantizedEmbeddingKernelArgs&, Index begin, Index end) = nullptr;
   void (*add_rms_norm)(const AddRmsNormKernelArgs&, Index begin, Index end) = nullptr;
   void (*gated_rms_norm)(const GatedRmsNormKernelArgs&, Index begin, Index end) = nullptr;
   void (*gate)(const GateKernelArgs&, Index begin, Index end) = nullptr;

@@ -1,6 +1,8 @@
 #include "kernels/cpu/quantized_panels.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "kernels/cpu/cpu_memory.h"
@@ -22,9 +24,66 @@ void read_column(const Part& part, Index row, float* to, Index step) {
   }
 }
 
+/// Writes one column of quantised values with its scales into lane `lane` of a panel.
+class ColumnCopy {
+ public:
+  ColumnCopy(const Part& part, Index row, WeightLayout layout, const QuantizedForm& form)
+      : part_(part), layout_(layout), form_(form) {
+    const QuantizedPart& source = *part.quantized;
+    const Index all_groups = (source.columns + form.group - 1) / form.group;
+    const Index first = (part.row_begin + row) * all_groups + part.column_begin / form.group;
+    groups_ = (part.columns + form.group - 1) / form.group;
+    values_ = source.values + (part.row_begin + row) * source.columns + part.column_begin;
+    scales_ = source.scales + first;
+    if (source.zeros != nullptr) zeros_ = source.zeros + first;
+  }
+
+  void write(std::byte* panel, Index lane) const {
+    const float unit = column_unit();
+    reinterpret_cast<float*>(panel)[lane] = unit;
+    auto* scales = reinterpret_cast<std::uint16_t*>(panel + kLanes * sizeof(float));
+    auto* zeros = reinterpret_cast<std::uint16_t*>(panel + form_.zeros);
+    for (Index g = 0; g < groups_; ++g) {
+      scales[g * kLanes + lane] = float_to_float16(scales_[g] / unit);
+      if (form_.has_zeros) {
+        zeros[g * kLanes + lane] = float_to_float16(zeros_ == nullptr ? 8.0F : static_cast<float>(zeros_[g]));
+      }
+    }
+    auto* bytes = reinterpret_cast<std::uint8_t*>(panel + form_.data) + 4 * lane;
+    for (Index k = 0; k < part_.columns; ++k) {
+      const auto value = static_cast<std::uint8_t>(values_[k]);
+      if (layout_ == WeightLayout::kInt8) {
+        bytes[k / 4 * (4 * kLanes) + k % 4] = value;
+      } else {
+        std::uint8_t& byte = bytes[k / 8 * (4 * kLanes) + k % 4];
+        byte = static_cast<std::uint8_t>(byte | (value & 15U) << (k % 8 < 4 ? 0U : 4U));
+      }
+    }
+  }
+
+ private:
+  /// A power of two by which float16 holds the scales well; NaN where one of them is no number.
+  [[nodiscard]] float column_unit() const {
+    float largest = 0.0F;
+    for (Index g = 0; g < groups_; ++g) {
+      if (!std::isfinite(scales_[g])) return std::numeric_limits<float>::quiet_NaN();
+      largest = std::max(largest, std::abs(scales_[g]));
+    }
+    return largest == 0.0F ? 1.0F : std::ldexp(1.0F, std::max(std::ilogb(largest) - 14, -126));
+  }
+
+  const Part& part_;
+  WeightLayout layout_;
+  const QuantizedForm& form_;
+  Index groups_ = 0;
+  const std::int8_t* values_ = nullptr;
+  const float* scales_ = nullptr;
+  const std::uint8_t* zeros_ = nullptr;
+};
+
 }  // namespace
 
-QuantizedForm quantized_form(WeightLayout layout, Index k, int group_size, const Shard& shard) {
+QuantizedForm quantized_form(WeightLayout layout, Index k, int group_size, bool has_zeros, const Shard& shard) {
   if (group_size < kQuantBlock || group_size % kQuantBlock != 0) {
     refuse_weight("its groups have " + std::to_string(group_size) + " inputs; valid are multiples of 32.");
   }
@@ -38,7 +97,8 @@ QuantizedForm quantized_form(WeightLayout layout, Index k, int group_size, const
   QuantizedForm form;
   form.group = group_size;
   form.zeros = kLanes * static_cast<Index>(sizeof(float)) + groups * kLanes * 2;
-  form.data = round_up_to(form.zeros, 64);
+  form.has_zeros = has_zeros;
+  form.data = round_up_to(form.zeros + (has_zeros ? groups * kLanes * 2 : 0), 64);
   form.panel_bytes = form.data + blocks * block_bytes;
   return form;
 }
@@ -61,6 +121,20 @@ Buffer quantize_panels(const ColumnMap& map, WeightLayout layout, const Quantize
       std::byte* to = base + panel * form.panel_bytes;
       std::fill(to, to + form.data, std::byte{0});
       kernels.quantize_panel(floats.data(), depth, layout, form, to);
+    }
+  });
+  return buffer;
+}
+
+Buffer copy_quantized_panels(const ColumnMap& map, WeightLayout layout, const QuantizedForm& form, ThreadPool& pool) {
+  Buffer buffer = allocate_buffer(static_cast<std::size_t>(form.panel_bytes * map.panels()));
+  auto* base = static_cast<std::byte*>(buffer.data.get());
+  pool.parallel_for(map.panels(), [&](Index begin, Index end, int) {
+    std::fill(base + begin * form.panel_bytes, base + end * form.panel_bytes, std::byte{0});
+    for (Index index = begin * kLanes; index < end * kLanes; ++index) {
+      const auto [part, row] = map.column(index);
+      if (part == nullptr) continue;
+      ColumnCopy(*part, row, layout, form).write(base + index / kLanes * form.panel_bytes, index % kLanes);
     }
   });
   return buffer;

@@ -40,15 +40,25 @@ float weight_element(const TensorView& view, Index row, Index column) {
 }
 
 std::vector<Part> shard_parts(const WeightSource& source, const Shard& shard, const std::vector<TensorView>& biases) {
-  if (source.parts.empty()) KRAIT_BUG("a weight has no parts");
+  if (source.parts.empty() == source.quantized.empty()) KRAIT_BUG("a weight of float parts, or of quantised ones");
   std::vector<Part> parts;
-  for (std::size_t i = 0; i < source.parts.size(); ++i) {
-    const TensorView& view = source.parts[i];
-    check_dtype(view);
-    if (view.shape.rank() != 2)
-      refuse_weight("its shape is " + view.shape.to_string() + ", not [out_features, in_features].");
-    Part part{.view = view, .rows = view.rows(), .columns = view.columns()};
-    if (part.columns != source.parts[0].columns()) refuse_weight("its parts differ in in_features.");
+  for (std::size_t i = 0; i < source.parts.size() + source.quantized.size(); ++i) {
+    Part part{.view = {}};
+    if (source.quantized.empty()) {
+      part.view = source.parts[i];
+      check_dtype(part.view);
+    } else {
+      part.quantized = &source.quantized[i];
+      // TensorView has one pointer type for both directions.
+      part.view = TensorView(const_cast<std::int8_t*>(part.quantized->values), DType::kInt8,
+                             Shape{part.quantized->rows, part.quantized->columns});
+    }
+    if (part.view.shape.rank() != 2) {
+      refuse_weight("its shape is " + part.view.shape.to_string() + ", not [out_features, in_features].");
+    }
+    part.rows = part.view.rows();
+    part.columns = part.view.columns();
+    if (!parts.empty() && part.columns != parts[0].view.columns()) refuse_weight("its parts differ in in_features.");
     if (shard.axis == Shard::Axis::kOutput) {
       const auto [begin, end] = shard_range(part.rows, shard);
       part.row_begin = begin;
@@ -67,7 +77,8 @@ std::vector<Part> shard_parts(const WeightSource& source, const Shard& shard, co
 std::vector<TensorView> bias_rows(const WeightSource& source, const Shard& shard) {
   std::vector<TensorView> rows;
   if (shard.axis == Shard::Axis::kInput && shard.rank != 0) return rows;
-  if (!source.biases.empty() && source.biases.size() != source.parts.size()) KRAIT_BUG("one bias a part, or none");
+  const std::size_t parts = source.parts.size() + source.quantized.size();
+  if (!source.biases.empty() && source.biases.size() != parts) KRAIT_BUG("one bias a part, or none");
   bool any = false;
   for (std::size_t i = 0; i < source.biases.size(); ++i) {
     const TensorView& bias = source.biases[i];
@@ -76,7 +87,8 @@ std::vector<TensorView> bias_rows(const WeightSource& source, const Shard& shard
       continue;
     }
     check_dtype(bias);
-    if (bias.shape.elements() != source.parts[i].rows()) refuse_weight("its bias has another length than its rows.");
+    const Index outputs = source.quantized.empty() ? source.parts[i].rows() : source.quantized[i].rows;
+    if (bias.shape.elements() != outputs) refuse_weight("its bias has another length than its rows.");
     rows.push_back(as_row(bias));
     any = true;
   }

@@ -4,16 +4,20 @@
 #include <span>
 
 #include "kernels/operations/activation.h"
+#include "kernels/packed_weight.h"
 #include "kernels/tensor.h"
 
 namespace krait {
 
-/// out[t] = multiplier * table[ids[t]]. An id outside the table is a bug: the edge has checked it.
+/// out[t] = multiplier * table[ids[t]]. An id outside the table is a bug: the edge has checked it. The table is a plain
+/// one, or a quantised weight (that of the output layer, where the two are tied), whose values are those that products
+/// see.
 struct EmbeddingArgs {
-  TensorView table{};  ///< [vocab, hidden], float32, bfloat16 or float16
+  TensorView table{};  ///< [vocab, hidden], float32, bfloat16 or float16; undefined with `weight`
   std::span<const std::int32_t> ids{};
   float multiplier = 1.0F;
   TensorView out{};  ///< [T, hidden]
+  const PackedWeight* weight = nullptr;
 };
 
 /// out[t, c] = scale * x[t, c] * activation(gate[t, c / gate_width]); added to `out` with `accumulate`. `out` may be

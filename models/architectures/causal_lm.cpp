@@ -36,21 +36,32 @@ void CausalLm::load_weights(WeightLoader& loader, Platform& platform, int max_po
     frame_.embedding = frame_.old_embedding;
     lm_head_ = make_lm_head(frame_.embedding);
   }
-  embedding_ = loader.raw(frame_.embedding + ".weight", {config().vocab_size, config().hidden_size});
+  const std::string table = frame_.embedding + ".weight";
+  const bool quantized = loader.quantizes({.weight = table}, config().hidden_size);
+  if (!quantized) embedding_ = loader.raw(table, {config().vocab_size, config().hidden_size});
+  if (quantized && !config().tie_word_embeddings) {
+    quantized_embedding_ =
+        loader.linear({{.weight = table, .out_features = config().vocab_size}}, config().hidden_size);
+  }
   RopeTables ropes(platform, max_positions);
   for (const auto& layer : layers_) layer->load(loader, ropes);
   final_norm_.load(loader);
   // A file may hold the tied head a second time; it is the embedding.
   if (config().tie_word_embeddings) loader.ignore(frame_.lm_head + ".weight");
   lm_head_.load(loader);
+  if (quantized && config().tie_word_embeddings) quantized_embedding_ = lm_head_.weight();
   for (const std::string& name : frame_.ignored) loader.ignore(name);
 }
 
 void CausalLm::forward(ForwardContext& context, std::span<const std::int32_t> ids, const TensorView& hidden) {
   const Workspace::Scope scope(context.workspace);
   const TensorView residual = context.workspace.matrix(hidden.rows(), hidden.columns());
-  context.ops.embedding(
-      {.table = embedding_.view(), .ids = ids, .multiplier = frame_.embedding_multiplier, .out = residual});
+  const bool quantized = quantized_embedding_.defined();
+  context.ops.embedding({.table = quantized ? TensorView{} : embedding_.view(),
+                         .ids = ids,
+                         .multiplier = frame_.embedding_multiplier,
+                         .out = residual,
+                         .weight = quantized ? &quantized_embedding_ : nullptr});
   ResidualStream stream{.hidden = residual, .embedding = {}, .carry = {}};
   if (frame_.keep_embedding) {
     stream.embedding = context.workspace.matrix(hidden.rows(), hidden.columns());

@@ -46,6 +46,7 @@ class CausalLm final : public Model {
   ParallelContext parallel_;
   std::vector<std::unique_ptr<DecoderLayer>> layers_;
   Tensor embedding_;
+  PackedWeight quantized_embedding_;  ///< instead, where weights are quantised; the head's if they are tied
   RmsNorm final_norm_;
   Linear lm_head_;
 };

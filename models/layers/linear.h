@@ -39,6 +39,7 @@ class Linear {
 
   void load(WeightLoader& loader);
   void forward(Operations& ops, const TensorView& x, const TensorView& y, const Epilogue& epilogue = {}) const;
+  [[nodiscard]] const PackedWeight& weight() const { return weight_; }
   /// Outputs on this rank.
   [[nodiscard]] std::int64_t out_features() const { return out_features_; }
 

@@ -42,6 +42,19 @@ void split_in_halves(std::vector<TensorView>& parts) {
   }
 }
 
+void split_in_halves(std::vector<QuantizedPart>& parts, std::int64_t group_size) {
+  if (parts.size() != 1) return;
+  QuantizedPart half = parts.front();
+  if (half.rows % 2 != 0) KRAIT_BUG("a fused gate and up has an even number of rows");
+  half.rows /= 2;
+  parts.front() = half;
+  const std::int64_t groups = (half.columns + group_size - 1) / group_size;
+  half.values += half.rows * half.columns;
+  half.scales += half.rows * groups;
+  if (half.zeros != nullptr) half.zeros += half.rows * groups;
+  parts.push_back(half);
+}
+
 }  // namespace
 
 WeightLoader::WeightLoader(const Checkpoint& checkpoint, Platform& platform, DType compute_dtype)
@@ -51,7 +64,9 @@ WeightLoader::WeightLoader(DType planned_dtype) : planned_dtype_(planned_dtype) 
 
 WeightLoader::WeightLoader(const Checkpoint& checkpoint) : checkpoint_(&checkpoint) {}
 
-bool WeightLoader::has(const std::string& name) const { return checkpoint_ == nullptr || checkpoint_->has(name); }
+bool WeightLoader::has(const std::string& name) const {
+  return checkpoint_ == nullptr || checkpoint_->has(name) || stored_quantized(name);
+}
 
 void WeightLoader::ignore(const std::string& name) {
   if (!name.ends_with(".*")) {
@@ -71,11 +86,12 @@ TensorView WeightLoader::take(const std::string& name, const Shape& shape) {
     missing_.insert(name);
     return {};
   }
-  const Shape found = checkpoint_ == nullptr ? shape : checkpoint_->shape(name);
+  const Shape found = checkpoint_ == nullptr ? shape : stored_shape(name);
   if (found != shape) {
     misshapen_.emplace(name, "found " + found.to_string() + ", expected " + shape.to_string());
     return {};
   }
+  if (stored_quantized(name)) return take_quantized(name, shape);
   if (checkpoint_ != nullptr && is_float8(checkpoint_->dtype(name))) note_scales(name);
   if (planning()) {
     account(name, shape, static_cast<std::size_t>(shape.elements()) * dtype_size(planned_dtype(name)));
@@ -107,6 +123,7 @@ void WeightLoader::account(const std::string& name, const Shape& shape, std::siz
 
 DType WeightLoader::planned_dtype(const std::string& name) const {
   if (checkpoint_ == nullptr) return planned_dtype_;
+  if (stored_quantized(name)) return DType::kFloat32;
   const DType dtype = checkpoint_->dtype(name);
   if (!is_float8(dtype)) return dtype;
   return scale_of(name).empty() ? DType::kBFloat16 : DType::kFloat32;
@@ -114,6 +131,7 @@ DType WeightLoader::planned_dtype(const std::string& name) const {
 
 Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool transpose) {
   if (transpose && shape.rank() != 2) KRAIT_BUG("only a matrix can be transposed: " + name);
+  read_as_they_are_.insert(name);
   const TensorView source = take(name, shape);
   const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * sizeof(float);
   if (planning()) packed_bytes_ += bytes;
@@ -123,7 +141,7 @@ Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool t
   Tensor tensor(platform_->allocate(bytes), DType::kFloat32, transpose ? Shape{shape[1], shape[0]} : shape);
   auto* target = tensor.view().as<float>();
   transpose ? convert_to_float32_transposed(values, target) : convert_to_float32(values, target);
-  checkpoint_->discard(name);
+  discard({.weight = name});
   packed_bytes_ += bytes;
   return tensor;
 }
@@ -146,6 +164,7 @@ Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int6
   std::vector<Floats> keep;
   bool complete = true;
   for (const ConvSource& part : parts) {
+    read_as_they_are_.insert(part.weight);
     sources.push_back(take(part.weight, Shape{part.channels, 1, kernel}));
     complete = complete && sources.back().data != nullptr;
     if (sources.back().data != nullptr) sources.back() = readable(part.weight, sources.back(), keep);
@@ -164,13 +183,14 @@ Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int6
       std::copy_n(rows.data() + k * channels, channels, tensor.view().row<float>(k) + first);
     }
     first += channels;
-    checkpoint_->discard(parts[i].weight);
+    discard({.weight = parts[i].weight});
   }
   packed_bytes_ += bytes;
   return tensor;
 }
 
 Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
+  read_as_they_are_.insert(name);
   const TensorView source = take(name, shape);
   if (planning() && has(name)) {
     const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * dtype_size(planned_dtype(name));
@@ -182,7 +202,7 @@ Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
   const TensorView values = readable(name, source, keep);
   Tensor tensor(platform_->allocate(values.bytes()), values.dtype, shape);
   std::memcpy(tensor.view().data, values.data, values.bytes());
-  checkpoint_->discard(name);
+  discard({.weight = name});
   packed_bytes_ += values.bytes();
   lookup_bytes_ += values.bytes();
   return tensor;
@@ -190,6 +210,10 @@ Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
 
 // Of a stack only the matrix itself: its neighbours are about to be read.
 void WeightLoader::discard(const MatrixSource& part) const {
+  if (stored_quantized(part.weight)) {
+    for (const std::string& name : stored_->tensors(part.weight)) checkpoint_->discard(name);
+    return;
+  }
   if (part.stack_count == 0) return checkpoint_->discard(part.weight);
   const auto elements = static_cast<std::size_t>(checkpoint_->shape(part.weight).elements());
   const std::size_t bytes =
@@ -203,8 +227,10 @@ bool WeightLoader::take_part(const MatrixSource& part, std::int64_t in_features,
   const TensorView weight = take(part.weight, part.weight_shape(in_features));
   const TensorView bias = part.bias.empty() ? TensorView{} : take(part.bias, part.bias_shape());
   if (weight.data == nullptr || (!part.bias.empty() && bias.data == nullptr)) return false;
-  if (is_float8(weight.dtype)) {
-    keep.push_back(dequantize(part.weight, weight, part.stack_count, part.stack_index));
+  const bool integers = stored_quantized(part.weight);
+  if (integers || is_float8(weight.dtype)) {
+    keep.push_back(integers ? dequantize_integers(part.weight)
+                            : dequantize(part.weight, weight, part.stack_count, part.stack_index));
     MatrixSource matrix = part;
     matrix.stack_count = 0;
     const TensorView values(const_cast<float*>(keep.back()->data()), DType::kFloat32, matrix.weight_shape(in_features));
@@ -222,15 +248,29 @@ PackedWeight WeightLoader::linear(const std::vector<MatrixSource>& parts, std::i
   WeightSource source;
   std::vector<std::vector<std::byte>> copies;
   std::vector<Floats> keep;
+  std::vector<PackableMatrix> packable;
+  PackScheme scheme = scheme_of(parts, in_features, options);
+  if (!options.compute_dtype && take_quantized_parts(parts, in_features, source, packable, copies, scheme)) {
+    PackedWeight packed;
+    if (planning()) {
+      plan_linear(parts, in_features, scheme, options.shard);
+    } else {
+      packed = pack(std::move(source), parts.front().weight, scheme, options.shard);
+      for (const MatrixSource& part : parts) discard(part);
+    }
+    return packed;
+  }
   bool complete = true;
   for (const MatrixSource& part : parts) {
     if (part.bias.empty() != parts.front().bias.empty()) KRAIT_BUG("no bias or one a weight is needed: " + part.weight);
     complete = take_part(part, in_features, source, copies, keep) && complete;
   }
-  if (planning()) plan_linear(parts, in_features, options);
+  if (planning()) {
+    note_matrices(parts, scheme);
+    plan_linear(parts, in_features, scheme, options.shard);
+  }
   if (!complete) return {};
-  PackedWeight packed =
-      pack(std::move(source), parts.front().weight, scheme_of(parts, in_features, options), options.shard);
+  PackedWeight packed = pack(std::move(source), parts.front().weight, scheme, options.shard);
   // The mapping's pages are given back, so that loading holds the weights once.
   for (const MatrixSource& part : parts) discard(part);
   return packed;
@@ -251,11 +291,10 @@ PackScheme WeightLoader::scheme_of(const std::vector<MatrixSource>& parts, std::
 }
 
 void WeightLoader::plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features,
-                               const LinearOptions& options) {
+                               const PackScheme& scheme, const Shard& shard) {
   std::int64_t rows = 0;
   for (const MatrixSource& part : parts) rows += part.out_features;
-  const auto ranks = static_cast<std::size_t>(options.shard.axis == Shard::Axis::kNone ? 1 : options.shard.size);
-  const PackScheme scheme = scheme_of(parts, in_features, options);
+  const auto ranks = static_cast<std::size_t>(shard.axis == Shard::Axis::kNone ? 1 : shard.size);
   const DType dtype = has(parts.front().weight) ? planned_dtype(parts.front().weight) : planned_dtype_;
   const std::size_t bytes = scheme.quantization == Quantization::kNone
                                 ? static_cast<std::size_t>(rows * in_features) * dtype_size(dtype)
@@ -269,13 +308,15 @@ PackedWeight WeightLoader::pack(WeightSource source, const std::string& first_na
                                 const Shard& shard) {
   if (scheme.gate_up) {
     split_in_halves(source.parts);
+    split_in_halves(source.quantized, scheme.group());
     split_in_halves(source.biases);
   }
   PackedWeight packed;
   try {
     packed = platform_->pack(source, scheme, shard);
   } catch (const StartupError& error) {
-    const std::string where = checkpoint_->file_of(first_name) + ": tensor `" + first_name + "`: ";
+    const std::string file = stored_quantized(first_name) ? checkpoint_->folder() : checkpoint_->file_of(first_name);
+    const std::string where = file + ": tensor `" + first_name + "`: ";
     throw StartupError(Error{.code = error.error().code, .message = where + error.what(), .field = first_name});
   }
   packed_bytes_ += packed.bytes();

@@ -16,6 +16,7 @@
 #include "kernels/tensor.h"
 #include "models/weights/checkpoint.h"
 #include "models/weights/matrix_source.h"
+#include "models/weights/quantized_reader.h"
 
 namespace krait {
 
@@ -87,6 +88,13 @@ class WeightLoader {
     group_size_ = group_size;
   }
 
+  /// Whether `linear` quantises a weight of this one part, or keeps it as integers.
+  [[nodiscard]] bool quantizes(const MatrixSource& part, std::int64_t in_features) const;
+
+  /// The checkpoint keeps some matrices as integers. They stay as they are where the platform can keep them and all
+  /// parts of a weight agree in bits and groups; else they become float32, and are treated like other weights.
+  void set_stored_quantization(const QuantizationConfig& config);
+
   /// Called with the bytes taken so far after every tensor.
   void on_progress(std::function<void(std::size_t)> callback) { progress_ = std::move(callback); }
 
@@ -95,6 +103,9 @@ class WeightLoader {
 
   /// The tensors taken (or planned), with their shapes in the checkpoint.
   [[nodiscard]] const std::map<std::string, Shape>& taken() const { return taken_; }
+  /// Planning: the matrices of the checkpoint that `linear` would quantise and nothing else reads, stored as they are
+  /// multiplied (`krait quantize` replaces them).
+  [[nodiscard]] std::set<std::string> quantizable() const;
   /// Elements of the tensors taken, each name once.
   [[nodiscard]] std::int64_t parameters() const { return parameters_; }
   /// Bytes that the taken tensors occupy on the platform; planned ones by shape and dtype, without a platform's
@@ -110,8 +121,10 @@ class WeightLoader {
   [[nodiscard]] bool planning() const { return platform_ == nullptr; }
   /// The dtype that a planned tensor has.
   [[nodiscard]] DType planned_dtype(const std::string& name) const;
+  void note_matrices(const std::vector<MatrixSource>& parts, const PackScheme& scheme);
   /// Counts a linear weight that is planned.
-  void plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features, const LinearOptions& options);
+  void plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features, const PackScheme& scheme,
+                   const Shard& shard);
   /// How the weight that these parts make is packed.
   [[nodiscard]] PackScheme scheme_of(const std::vector<MatrixSource>& parts, std::int64_t in_features,
                                      const LinearOptions& options) const;
@@ -120,6 +133,18 @@ class WeightLoader {
   bool take_part(const MatrixSource& part, std::int64_t in_features, WeightSource& source,
                  std::vector<std::vector<std::byte>>& copies, std::vector<Floats>& keep);
   void discard(const MatrixSource& part) const;
+  /// Whether the checkpoint keeps the matrix `name` as integers.
+  [[nodiscard]] bool stored_quantized(const std::string& name) const;
+  /// The shape of a tensor, or of the matrix that integers stand for.
+  [[nodiscard]] Shape stored_shape(const std::string& name) const;
+  /// Counts and checks a matrix of integers; what it gives stands for it and is read by `dequantize_integers` alone.
+  TensorView take_quantized(const std::string& name, const Shape& shape);
+  Floats dequantize_integers(const std::string& name);
+  /// All parts are integers that can stay so, in one form: then they are taken into `source`, which refers to `keep`
+  /// and `copies`, and `scheme` says which form.
+  bool take_quantized_parts(const std::vector<MatrixSource>& parts, std::int64_t in_features, WeightSource& source,
+                            std::vector<PackableMatrix>& keep, std::vector<std::vector<std::byte>>& copies,
+                            PackScheme& scheme);
   /// A matrix of 8-bit floats, or number `index` of a stack of them, as float32.
   Floats dequantize(const std::string& name, const TensorView& stored, std::int64_t stack_count = 0,
                     std::int64_t stack_index = 0);
@@ -140,6 +165,9 @@ class WeightLoader {
   DType planned_dtype_ = DType::kFloat32;
   Quantization quantization_ = Quantization::kNone;
   int group_size_ = 0;
+  std::optional<QuantizedReader> stored_;
+  std::set<std::string> matrices_;          ///< that would be quantised
+  std::set<std::string> read_as_they_are_;  ///< by others
   std::int64_t block_rows_ = 128;
   std::int64_t block_columns_ = 128;
   /// The matrix converted last: several weights may be cut out of one.

@@ -110,8 +110,9 @@ WeightLoader::Floats WeightLoader::dequantize(const std::string& name, const Ten
 }
 
 TensorView WeightLoader::readable(const std::string& name, const TensorView& view, std::vector<Floats>& keep) {
-  if (!is_float8(view.dtype)) return view;
-  keep.push_back(dequantize(name, view));
+  const bool integers = stored_quantized(name);
+  if (!integers && !is_float8(view.dtype)) return view;
+  keep.push_back(integers ? dequantize_integers(name) : dequantize(name, view));
   // TensorView has one pointer type for both directions; weights are only ever read.
   return {const_cast<float*>(keep.back()->data()), DType::kFloat32, view.shape};
 }

@@ -145,6 +145,29 @@ void add_render_flags(CLI::App& command, RenderFlags& flags) {
                    "Bring content and tool calls into the form that the template takes first, as the server does");
 }
 
+constexpr const char* kQuantizeHelp =
+    "Writes a checkpoint whose weights are integers, with the same numbers as --quantization makes at load. Names and\n"
+    "layout are those of compressed-tensors (pack-quantized); tokenizer and other files are copied.";
+
+/// It takes none of the options of models: nothing of it depends on how one is served.
+void add_quantize_flags(CLI::App& command, QuantizeFlags& flags) {
+  command.footer(kQuantizeHelp);
+  command.add_option("SRC", flags.source, "A model folder, or a Hub name in the local cache")->required();
+  command.add_option("DST", flags.target, "A new or empty folder")->required();
+  command.add_option("--weights", flags.weights, "int8 or int4")
+      ->type_name("FORM")
+      ->check(CLI::IsMember({"int8", "int4"}))
+      ->required();
+  command.add_option("--group-size", flags.group_size, "Inputs that share a scale [128 for int8, 32 for int4]")
+      ->type_name("N");
+  command.add_option("--keep", flags.keep, "Leave the weights of a module in float: lm_head=bf16; may be repeated")
+      ->type_name("MODULE=bf16|f16|f32")
+      ->allow_extra_args(false);
+  command.add_option("--threads", flags.threads, "Threads that compute; 0 takes every core [0]")
+      ->type_name("N")
+      ->check(CLI::Range(0, 4096));
+}
+
 /// The command line: commands, their flags, and what to call for each.
 class CommandLine {
  public:
@@ -168,6 +191,9 @@ class CommandLine {
     CLI::App& info = add("info", "What a model is made of and what it will cost", false,
                          [this](const CommandInput& input) { return run_info(input, info_flags_); });
     add_info_flags(info, info_flags_);
+    CLI::App& quantize = *app_.add_subcommand("quantize", "Write a checkpoint with weights of 8 or 4 bits");
+    add_quantize_flags(quantize, quantize_flags_);
+    quantize.callback([this] { action_ = [this] { return run_quantize(quantize_flags_); }; });
     CLI::App& tokenize = *app_.add_subcommand("tokenize", "JSON lines of text in, token ids out; or the other way");
     add_tokenize_flags(tokenize, tokenize_flags_);
     tokenize.callback([this] { action_ = [this] { return run_tokenize(tokenize_flags_); }; });
@@ -190,8 +216,9 @@ class CommandLine {
 
   int run(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) {
-      std::cerr << "krait: unknown command '" << argv[1]
-                << "'. Commands: serve, generate, logits, perplexity, bench, info, tokenize, render, version\n";
+      std::cerr
+          << "krait: unknown command '" << argv[1]
+          << "'. Commands: serve, generate, logits, perplexity, bench, info, quantize, tokenize, render, version\n";
       return 1;
     }
     try {
@@ -233,6 +260,7 @@ class CommandLine {
   std::function<int()> action_;
   GenerateFlags generate_flags_;
   InfoFlags info_flags_;
+  QuantizeFlags quantize_flags_;
   PerplexityFlags perplexity_flags_;
   EngineBenchFlags engine_bench_flags_;
   TokenizeFlags tokenize_flags_;

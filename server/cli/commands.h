@@ -66,6 +66,16 @@ struct PerplexityFlags {
   bool json = false;
 };
 
+/// The arguments of `krait quantize`.
+struct QuantizeFlags {
+  std::string source;  ///< a folder or a Hub name
+  std::string target;
+  std::string weights;
+  std::optional<long long> group_size;
+  std::vector<std::string> keep;  ///< MODULE=DTYPE
+  long long threads = 0;
+};
+
 /// The flags of `krait bench engine`. Lists are as they were given: "512,2048".
 struct EngineBenchFlags {
   std::string prompt = "512";
@@ -85,6 +95,7 @@ int run_logits(const CommandInput& input);
 int run_info(const CommandInput& input, const InfoFlags& flags);
 int run_perplexity(const CommandInput& input, const PerplexityFlags& flags);
 int run_engine_bench(const CommandInput& input, const EngineBenchFlags& flags);
+int run_quantize(const QuantizeFlags& flags);
 int run_tokenize(const TokenizeFlags& flags);
 int run_render(const RenderFlags& flags);
 

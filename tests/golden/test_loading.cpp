@@ -143,11 +143,11 @@ TEST_CASE("a checkpoint that is quantised in a way that is not read is refused b
   write_llama(folder, shards);
   std::ifstream file(folder.file("config.json"));
   json config = json::parse(file);
-  config["quantization_config"] = {{"quant_method", "gptq"}, {"bits", 4}};
+  config["quantization_config"] = {{"quant_method", "bitsandbytes"}, {"bits", 4}};
   folder.write("config.json", config.dump());
   const std::string message = startup_error_message([&] { ServingModel::load(options_of(folder)); });
-  CHECK_THAT(message, Catch::Contains("config.json: `quantization_config.quant_method` is 'gptq'"));
+  CHECK_THAT(message, Catch::Contains("config.json: `quantization_config.quant_method` is 'bitsandbytes'"));
   const ModelSummary plan = plan_model(options_of(folder));
-  CHECK(plan.quantization == "gptq, which is not read");
+  CHECK(plan.quantization == "bitsandbytes, which is not read");
   CHECK(plan.parameters > 0);
 }

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "models/config/config_reader.h"
+#include "models/weights/quantization_config.h"
 #include "models/weights/weight_loader.h"
 
 namespace krait::test {
@@ -27,6 +29,8 @@ TinyModel::TinyModel(const std::string& folder, const Options& options) {
   const Checkpoint checkpoint(path);
   WeightLoader loader(checkpoint, *platform_, options.compute_dtype);
   loader.set_quantization(options.quantization);
+  const auto stored = read_quantization_config(ConfigReader::from_file(model_->config().file));
+  if (stored) loader.set_stored_quantization(*stored);
   model_->load_weights(loader, *platform_, kMaxPositions);
   loader.finish();
   pools_ = std::make_shared<CachePools>(*platform_, runner_->cache_layout(), kBudget);

@@ -313,6 +313,90 @@ TEST_CASE("Shards of quantised weights are whole groups") {
   }
 }
 
+TEST_CASE("A row of a quantised table is what products see") {
+  for (const auto& machine : test::machines()) {
+    test::Random random(8);
+    const int n = 53, k = 170;
+    const Matrix w = random.matrix(n, k);
+    const std::vector<std::int32_t> ids{52, 0, 16, 15, 16};
+    for (const Quantization form : kForms) {
+      CAPTURE(machine->label, static_cast<int>(form));
+      const PackScheme scheme{.quantization = form, .compute_dtype = DType::kInt8, .group_size = 64};
+      const PackedWeight weight = machine->platform.pack({{w.view()}, {}}, scheme, {});
+      const Matrix values = dequantized(*machine, {{w.view()}, {}}, scheme, n, k);
+      Matrix out(5, k);
+      machine->ops().embedding({.table = {}, .ids = ids, .multiplier = 3.0F, .out = out.view(), .weight = &weight});
+      for (std::size_t t = 0; t < ids.size(); ++t) {
+        for (int i = 0; i < k; ++i) {
+          REQUIRE(out.at(static_cast<std::int64_t>(t), i) == 3.0F * values.at(ids[t], i));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("Parts that a checkpoint has quantised are packed as they are") {
+  for (std::uint32_t seed = 1; seed <= 6; ++seed) {
+    test::Random random(seed);
+    const bool int4 = seed % 2 == 0, zeros = int4 && seed % 4 == 0;
+    const int group = 32 * random.integer(1, 3), k = random.integer(1, 200), rows = random.integer(1, 8);
+    const int groups = (k + group - 1) / group;
+    std::vector<std::vector<std::int8_t>> values;
+    std::vector<Matrix> scales;
+    std::vector<std::vector<std::uint8_t>> zero_points;
+    std::vector<QuantizedPart> parts;
+    Matrix w(0, k);
+    values.reserve(2);
+    zero_points.reserve(2);
+    scales.reserve(2);
+    for (int p = 0; p < 2; ++p) {
+      const int n = random.integer(1, 40);
+      values.emplace_back();
+      for (int i = 0; i < n * k; ++i) {
+        values.back().push_back(static_cast<std::int8_t>(int4 ? random.integer(0, 15) : random.integer(-128, 127)));
+      }
+      scales.push_back(random.matrix(n, groups, std::ldexp(1.0F, random.integer(-40, 40))));
+      for (float& scale : scales.back().data) scale = test::round_to(scale, DType::kBFloat16);
+      zero_points.emplace_back();
+      for (int i = 0; i < n * groups; ++i)
+        zero_points.back().push_back(static_cast<std::uint8_t>(random.integer(0, 16)));
+      parts.push_back(
+          {n, k, values.back().data(), scales.back().data.data(), zeros ? zero_points.back().data() : nullptr});
+      Matrix part(n, k);
+      for (int r = 0; r < n; ++r) {
+        for (int c = 0; c < k; ++c) {
+          const int at = r * groups + c / group;
+          const int zero = zeros ? zero_points.back()[static_cast<std::size_t>(at)] : int4 ? 8 : 0;
+          part.at(r, c) = static_cast<float>(values.back()[static_cast<std::size_t>(r * k + c)] - zero) *
+                          scales.back().data[static_cast<std::size_t>(at)];
+        }
+      }
+      w.append(part);
+    }
+    for (const auto& machine : test::machines()) {
+      CAPTURE(seed, machine->label, k, group, int4, zeros);
+      const auto n = static_cast<int>(w.rows);
+      PackScheme scheme{.quantization = int4 ? Quantization::kInt4 : Quantization::kInt8, .group_size = group};
+      WeightSource source;
+      source.quantized = parts;
+      const Matrix seen_values = dequantized(*machine, source, scheme, n, k);
+      for (std::size_t i = 0; i < w.data.size(); ++i) REQUIRE(seen_values.data[i] == w.data[i]);
+      scheme.compute_dtype = DType::kInt8;
+      const PackedWeight weight = machine->platform.pack(source, scheme, {});
+      const Matrix x = random.matrix(rows, k);
+      const std::vector<double> expected = product(x, w, Matrix(1, n), DType::kInt8);
+      const std::vector<float> y = run(*machine, weight, x, n).data;
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        double size = 0.0;
+        for (int c = 0; c < k; ++c) {
+          size = std::max(size, std::abs(static_cast<double>(w.at(static_cast<std::int64_t>(i) % n, c))));
+        }
+        REQUIRE(std::abs(static_cast<double>(y[i]) - expected[i]) <= 1e-5 * size * k);
+      }
+    }
+  }
+}
+
 TEST_CASE("Quantised weights take the bytes that they say") {
   test::Machine machine;
   const Matrix w = test::Random(7).matrix(64, 512);

@@ -132,5 +132,37 @@ void gemm_quantized(const GemmArgs& args, const GemmUnit& unit, float* scratch) 
   }
 }
 
+/// One column of a panel as `out[k]`.
+template <typename V>
+void read_column(const PanelWeight& weight, Index column, float multiplier, float* out) {
+  const QuantizedPanel panel = quantized_panel(weight, column / kLanes);
+  const Index lane = column % kLanes;
+  const bool int4 = weight.layout == WeightLayout::kInt4;
+  const auto* words = reinterpret_cast<const std::uint8_t*>(panel.data) + 4 * lane;
+  for (Index first = 0; first < weight.k; first += weight.quantized.group) {
+    float scales[kLanes];
+    float zeros[kLanes];
+    V::store(scales, group_scale<V>(panel, first / weight.quantized.group));
+    V::store(zeros, group_zero<V>(panel, first / weight.quantized.group));
+    for (Index k = first; k < smaller(first + weight.quantized.group, weight.k); ++k) {
+      float q = 0.0F;
+      if (int4) {
+        const int byte = words[k / 8 * (4 * kLanes) + k % 4];
+        q = static_cast<float>(k % 8 < 4 ? byte & 15 : byte >> 4) - zeros[lane];
+      } else {
+        q = static_cast<float>(static_cast<std::int8_t>(words[k / 4 * (4 * kLanes) + k % 4]));
+      }
+      out[k] = multiplier * (q * scales[lane]);
+    }
+  }
+}
+
+template <typename V>
+void quantized_embedding(const QuantizedEmbeddingKernelArgs& args, Index begin, Index end) {
+  for (Index t = begin; t < end; ++t) {
+    read_column<V>(args.table, args.ids[t], args.multiplier, args.out.data + t * args.out.stride);
+  }
+}
+
 }  // namespace
 }  // namespace krait::cpu

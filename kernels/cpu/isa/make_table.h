@@ -94,6 +94,7 @@ KernelTable make_table(const char* name) {
   table.round_row = round_row<V>;
   table.pair_row = pair_row<V>;
   table.embedding = embedding<V>;
+  table.quantized_embedding = quantized_embedding<V>;
   table.add_rms_norm = add_rms_norm<V>;
   table.gated_rms_norm = gated_rms_norm<V>;
   table.gate = gate<V>;

@@ -42,17 +42,39 @@ TEST_CASE("8-bit floats are read, with their blocks") {
 }
 
 TEST_CASE("a method that is not read is refused by its name") {
-  for (const std::string method : {"gptq", "awq", "bitsandbytes", "mxfp4", "fbgemm_fp8"}) {
+  for (const std::string method : {"bitsandbytes", "mxfp4", "fbgemm_fp8"}) {
     CAPTURE(method);
     const std::string message = refusal(R"({"quant_method": ")" + method + R"("})");
     CHECK(contains(message, "`quantization_config.quant_method` is '" + method + "'"));
     CHECK(contains(message, "fp8"));
   }
-  CHECK(contains(refusal(R"({"quant_method": "compressed-tensors", "format": "pack-quantized"})"), "pack-quantized"));
-  CHECK(contains(refusal(R"({"quant_method": "compressed-tensors", "format": "naive-quantized", "config_groups":
-    {"group_0": {"weights": {"num_bits": 8, "type": "int"}}}})"),
-                 "config_groups.group_0.weights.type` is 'int'"));
+  CHECK(contains(refusal(R"({"quant_method": "compressed-tensors", "format": "marlin-24"})"), "marlin-24"));
   CHECK(contains(refusal(R"({"quant_method": "fp8", "fmt": "e3m4"})"), "e3m4"));
+}
+
+TEST_CASE("integers of 4 and 8 bits are read, others refused by what they are") {
+  const auto packed = read(R"({"quantization_config": {"quant_method": "compressed-tensors", "format": "pack-quantized",
+    "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 64}}}}})");
+  REQUIRE(packed.has_value());
+  CHECK(packed->refusal.empty());
+  CHECK(packed->integers);
+  CHECK(packed->group_size == 64);
+  const auto gptq = read(R"({"quantization_config": {"quant_method": "gptq", "bits": 8, "group_size": -1}})");
+  REQUIRE(gptq.has_value());
+  CHECK(gptq->refusal.empty());
+  CHECK(gptq->integers);
+  CHECK(gptq->zeros_less_one);
+  CHECK_FALSE(read(R"({"quantization_config": {"quant_method": "gptq", "bits": 4, "checkpoint_format": "gptq_v2"}})")
+                  ->zeros_less_one);
+  CHECK(read(R"({"quantization_config": {"quant_method": "awq", "bits": 4, "version": "GEMM"}})")->refusal.empty());
+  CHECK(contains(refusal(R"({"quant_method": "gptq", "bits": 3})"), "`quantization_config.bits` is '3'"));
+  CHECK(contains(refusal(R"({"quant_method": "gptq", "bits": 4, "checkpoint_format": "marlin"})"), "marlin"));
+  CHECK(contains(refusal(R"({"quant_method": "awq", "bits": 8})"), "`quantization_config.bits` is '8'"));
+  CHECK(contains(refusal(R"({"quant_method": "awq", "bits": 4, "version": "gemv"})"), "gemv"));
+  const std::string group = R"({"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups":
+    {"group_0": {"weights": )";
+  CHECK(contains(refusal(group + R"({"num_bits": 2, "type": "int"}}}})"), "weights.num_bits` is '2'"));
+  CHECK(contains(refusal(group + R"({"num_bits": 8, "type": "int", "strategy": "block"}}}})"), "strategy` is 'block'"));
 }
 
 TEST_CASE("blocks that make no sense are errors") {

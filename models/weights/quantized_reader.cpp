@@ -1,0 +1,271 @@
+#include "models/weights/quantized_reader.h"
+
+#include <algorithm>
+#include <array>
+
+#include "kernels/result.h"
+#include "models/weights/float_conversion.h"
+
+namespace krait {
+namespace {
+
+constexpr std::array<int, 8> kAwqOrder = {0, 2, 4, 6, 1, 3, 5, 7};
+
+std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/// "model.layers.0.q_proj." of "model.layers.0.q_proj.weight".
+std::string prefix_of(const std::string& weight) {
+  constexpr std::string_view kSuffix = "weight";
+  return weight.ends_with(".weight") ? weight.substr(0, weight.size() - kSuffix.size()) : weight + ".";
+}
+
+/// Value number `index` of a row of packed int32.
+std::uint8_t unpack(const std::int32_t* row, std::int64_t index, int bits) {
+  const int per = 32 / bits;
+  const auto word = static_cast<std::uint32_t>(row[index / per]);
+  return static_cast<std::uint8_t>(word >> (static_cast<int>(index % per) * bits) & ((1U << bits) - 1U));
+}
+
+}  // namespace
+
+void QuantizedReader::refuse(const std::string& name, const std::string& why) const {
+  throw StartupError(Error{.code = ErrorCode::kUnsupported,
+                           .message = checkpoint_->file_of(name) + ": tensor `" + name + "` " + why,
+                           .field = name});
+}
+
+QuantizedReader::Form QuantizedReader::form_of(const std::string& weight) const {
+  const std::string prefix = prefix_of(weight);
+  if (method_ == "compressed-tensors") {
+    if (checkpoint_->has(prefix + "weight_packed")) return Form::kPacked;
+    const bool int8 = checkpoint_->has(weight) && checkpoint_->dtype(weight) == DType::kInt8;
+    return int8 && checkpoint_->has(prefix + "weight_scale") ? Form::kInt8 : Form::kNone;
+  }
+  if (method_ != "gptq" && method_ != "awq") return Form::kNone;
+  if (!checkpoint_->has(prefix + "qweight")) return Form::kNone;
+  return method_ == "gptq" ? Form::kGptq : Form::kAwq;
+}
+
+bool QuantizedReader::has(const std::string& weight) const { return form_of(weight) != Form::kNone; }
+
+Shape QuantizedReader::shape(const std::string& weight) const {
+  const Layout layout = layout_of(weight);
+  return {layout.rows, layout.columns};
+}
+
+int QuantizedReader::bits(const std::string& weight) const { return layout_of(weight).bits; }
+
+std::vector<std::string> QuantizedReader::tensors(const std::string& weight) const {
+  const std::string prefix = prefix_of(weight);
+  std::vector<std::string> names;
+  for (const char* suffix :
+       {"weight", "weight_packed", "weight_scale", "weight_shape", "weight_zero_point", "weight_g_idx", "qweight",
+        "qzeros", "scales", "g_idx", "input_scale", "input_zero_point"}) {
+    if (checkpoint_->has(prefix + suffix)) names.push_back(prefix + suffix);
+  }
+  return names;
+}
+
+TensorView QuantizedReader::integers(const std::string& name, DType dtype, const Shape& shape) const {
+  if (!checkpoint_->has(name)) {
+    throw StartupError(Error{.code = ErrorCode::kUnsupported,
+                             .message = checkpoint_->folder() + ": tensor `" + name + "` is missing",
+                             .field = name});
+  }
+  if (checkpoint_->dtype(name) != dtype || checkpoint_->shape(name) != shape) {
+    refuse(name, "is " + std::string(dtype_name(checkpoint_->dtype(name))) + " " +
+                     checkpoint_->shape(name).to_string() + "; expected " + std::string(dtype_name(dtype)) + " " +
+                     shape.to_string());
+  }
+  return checkpoint_->tensor(name);
+}
+
+QuantizedReader::Layout QuantizedReader::layout_of(const std::string& weight) const {
+  const std::string prefix = prefix_of(weight);
+  Layout layout{.form = form_of(weight)};
+  const auto matrix = [&](const std::string& name) {
+    const Shape shape = checkpoint_->has(name) ? checkpoint_->shape(name) : Shape{};
+    if (shape.rank() != 2 || shape.elements() == 0) refuse(name, "has the shape " + shape.to_string());
+    return shape;
+  };
+  if (layout.form == Form::kInt8) {
+    const Shape shape = matrix(weight);
+    layout.rows = shape[0];
+    layout.columns = shape[1];
+  } else if (layout.form == Form::kPacked) {
+    const std::string name = prefix + "weight_packed";
+    const Shape packed = matrix(name);
+    const auto* sizes = integers(prefix + "weight_shape", DType::kInt64, Shape{2}).as<const std::int64_t>();
+    layout.rows = sizes[0];
+    layout.columns = sizes[1];
+    layout.bits = packed[1] == divide_up(layout.columns, 8) ? 4 : 8;
+    if (packed[0] != layout.rows || layout.columns < 1 || packed[1] != divide_up(layout.columns, 32 / layout.bits)) {
+      refuse(name, packed.to_string() + " does not fit its `weight_shape` in 4 or 8 bits");
+    }
+  } else {
+    const std::string name = prefix + "qweight";
+    const Shape packed = matrix(name);
+    const Shape scales = matrix(prefix + "scales");
+    layout.rows = scales[1];
+    if (layout.form == Form::kAwq) {
+      layout.bits = 4;
+      layout.columns = packed[0];
+      if (packed[1] * 8 != layout.rows) refuse(name, packed.to_string() + " does not fit its scales in 4 bits");
+      return layout;
+    }
+    // The zero points say how many bits there are.
+    const Shape zeros = matrix(prefix + "qzeros");
+    layout.bits = zeros[1] == divide_up(layout.rows, 8) ? 4 : 8;
+    layout.columns = packed[0] * (32 / layout.bits);
+    if (packed[1] != layout.rows || zeros[1] != divide_up(layout.rows, 32 / layout.bits)) {
+      refuse(name, packed.to_string() + " does not fit its scales and zero points in 4 or 8 bits");
+    }
+  }
+  return layout;
+}
+
+std::vector<float> QuantizedReader::scales(const std::string& name, const Layout& layout, std::int64_t& groups) const {
+  if (!checkpoint_->has(name)) refuse(name, "is missing");
+  const TensorView stored = checkpoint_->tensor(name);
+  if (!is_float_weight(stored.dtype)) refuse(name, "is " + std::string(dtype_name(stored.dtype)));
+  const bool by_group = layout.form == Form::kGptq || layout.form == Form::kAwq;
+  std::vector<float> values(static_cast<std::size_t>(stored.shape.elements()));
+  if (stored.shape.elements() == 1) {
+    convert_to_float32(stored, values.data());
+    groups = 1;
+    return std::vector<float>(static_cast<std::size_t>(layout.rows), values[0]);
+  }
+  const int axis = by_group ? 1 : 0;
+  if (stored.shape == Shape{layout.rows}) {
+    groups = 1;
+  } else if (stored.shape.rank() == 2 && stored.shape[axis] == layout.rows && stored.shape[1 - axis] > 0) {
+    groups = stored.shape[1 - axis];
+  } else {
+    refuse(name, "has the shape " + stored.shape.to_string() + ", which fits no groups of a matrix of " +
+                     std::to_string(layout.rows) + " outputs");
+  }
+  if (by_group) {
+    convert_to_float32_transposed(stored, values.data());
+  } else {
+    convert_to_float32(stored, values.data());
+  }
+  return values;
+}
+
+void QuantizedReader::read_values(const std::string& weight, const Layout& layout, QuantizedMatrix& matrix) const {
+  const std::string prefix = prefix_of(weight);
+  const std::int64_t columns = layout.columns;
+  matrix.values.resize(static_cast<std::size_t>(layout.rows * columns));
+  std::uint8_t* to = matrix.values.data();
+  if (layout.form == Form::kInt8) {
+    const auto* from = checkpoint_->tensor(weight).as<const std::int8_t>();
+    for (std::size_t i = 0; i < matrix.values.size(); ++i) to[i] = static_cast<std::uint8_t>(from[i] + 128);
+    return;
+  }
+  const int per = 32 / layout.bits;
+  if (layout.form == Form::kPacked) {
+    const std::int64_t words = divide_up(columns, per);
+    const auto* from =
+        integers(prefix + "weight_packed", DType::kInt32, Shape{layout.rows, words}).as<const std::int32_t>();
+    for (std::int64_t r = 0; r < layout.rows; ++r) {
+      for (std::int64_t c = 0; c < columns; ++c) to[r * columns + c] = unpack(from + r * words, c, layout.bits);
+    }
+    return;
+  }
+  if (layout.form == Form::kGptq) {
+    const auto* from =
+        integers(prefix + "qweight", DType::kInt32, Shape{columns / per, layout.rows}).as<const std::int32_t>();
+    for (std::int64_t c = 0; c < columns; ++c) {
+      for (std::int64_t r = 0; r < layout.rows; ++r) {
+        const auto word = static_cast<std::uint32_t>(from[c / per * layout.rows + r]);
+        to[r * columns + c] =
+            static_cast<std::uint8_t>(word >> (static_cast<int>(c % per) * layout.bits) & ((1U << layout.bits) - 1U));
+      }
+    }
+    return;
+  }
+  const auto* from =
+      integers(prefix + "qweight", DType::kInt32, Shape{columns, layout.rows / 8}).as<const std::int32_t>();
+  for (std::int64_t c = 0; c < columns; ++c) {
+    for (std::int64_t i = 0; i < layout.rows; ++i) {
+      const std::int64_t r = i / 8 * 8 + kAwqOrder[static_cast<std::size_t>(i % 8)];
+      to[r * columns + c] = unpack(from + c * (layout.rows / 8), i, 4);
+    }
+  }
+}
+
+void QuantizedReader::read_zeros(const std::string& weight, const Layout& layout, QuantizedMatrix& matrix) const {
+  const std::string prefix = prefix_of(weight);
+  const std::int64_t groups = matrix.groups();
+  const auto fill = [&](auto value) {
+    matrix.zeros.resize(static_cast<std::size_t>(layout.rows * groups));
+    for (std::int64_t r = 0; r < layout.rows; ++r) {
+      for (std::int64_t g = 0; g < groups; ++g) {
+        matrix.zeros[static_cast<std::size_t>(r * groups + g)] = static_cast<std::uint16_t>(value(r, g));
+      }
+    }
+  };
+  if (layout.form == Form::kPacked || layout.form == Form::kInt8) {
+    const std::string name = prefix + "weight_zero_point";
+    if (!checkpoint_->has(name)) return;
+    if (checkpoint_->dtype(name) == DType::kInt8) {  // one a group, as they are
+      const TensorView stored = checkpoint_->tensor(name);
+      if (stored.shape.elements() != layout.rows * groups) refuse(name, "has the shape " + stored.shape.to_string());
+      const auto* from = stored.as<const std::int8_t>();
+      return fill([&](std::int64_t r, std::int64_t g) { return from[r * groups + g] + (layout.bits == 4 ? 8 : 128); });
+    }
+    const std::int64_t words = divide_up(layout.rows, 32 / layout.bits);
+    const auto* from = integers(name, DType::kInt32, Shape{words, groups}).as<const std::int32_t>();
+    const int per = 32 / layout.bits;
+    return fill([&](std::int64_t r, std::int64_t g) {
+      return static_cast<std::uint32_t>(from[r / per * groups + g]) >> (static_cast<int>(r % per) * layout.bits) &
+             ((1U << layout.bits) - 1U);
+    });
+  }
+  const std::int64_t words = divide_up(layout.rows, 32 / layout.bits);
+  const auto* from = integers(prefix + "qzeros", DType::kInt32, Shape{groups, words}).as<const std::int32_t>();
+  if (layout.form == Form::kGptq) {
+    const int more = zeros_less_one_ ? 1 : 0;
+    return fill([&](std::int64_t r, std::int64_t g) { return unpack(from + g * words, r, layout.bits) + more; });
+  }
+  fill([&](std::int64_t r, std::int64_t g) {
+    const auto place = std::find(kAwqOrder.begin(), kAwqOrder.end(), r % 8) - kAwqOrder.begin();
+    return unpack(from + g * words, r / 8 * 8 + place, 4);
+  });
+}
+
+void QuantizedReader::read_group_indices(const std::string& name, QuantizedMatrix& matrix) const {
+  if (!checkpoint_->has(name)) return;
+  const auto* from = integers(name, DType::kInt32, Shape{matrix.columns}).as<const std::int32_t>();
+  bool in_order = true;
+  for (std::int64_t c = 0; c < matrix.columns; ++c) {
+    if (from[c] < 0 || from[c] >= matrix.groups()) {
+      refuse(name, "has the group " + std::to_string(from[c]) + " of " + std::to_string(matrix.groups()));
+    }
+    in_order = in_order && from[c] == c / matrix.group;
+  }
+  if (!in_order) matrix.group_of.assign(from, from + matrix.columns);
+}
+
+QuantizedMatrix QuantizedReader::read(const std::string& weight) const {
+  const std::string prefix = prefix_of(weight);
+  const Layout layout = layout_of(weight);
+  const bool compressed = layout.form == Form::kPacked || layout.form == Form::kInt8;
+  QuantizedMatrix matrix{.rows = layout.rows, .columns = layout.columns, .bits = layout.bits};
+  std::int64_t groups = 1;
+  matrix.scales = scales(prefix + (compressed ? "weight_scale" : "scales"), layout, groups);
+  // The last group may be short only where the config says how long the others are.
+  const bool as_configured = group_size_ > 0 && divide_up(layout.columns, group_size_) == groups;
+  matrix.group = as_configured ? group_size_ : divide_up(layout.columns, groups);
+  if (!as_configured && layout.columns % groups != 0) {
+    refuse(prefix + (compressed ? "weight_scale" : "scales"), "has " + std::to_string(groups) + " groups, into which " +
+                                                                  std::to_string(layout.columns) +
+                                                                  " inputs cannot be cut");
+  }
+  read_values(weight, layout, matrix);
+  read_zeros(weight, layout, matrix);
+  read_group_indices(prefix + (compressed ? "weight_g_idx" : "g_idx"), matrix);
+  return matrix;
+}
+
+}  // namespace krait
