@@ -41,6 +41,8 @@ PackableMatrix make_packable(const QuantizedMatrix& matrix, const std::vector<st
   const std::int64_t count = rows.empty() ? matrix.rows : static_cast<std::int64_t>(rows.size());
   const bool zeros = matrix.bits == 4 && std::any_of(matrix.zeros.begin(), matrix.zeros.end(),
                                                      [](std::uint16_t zero) { return zero != 8; });
+  out.values.reserve(static_cast<std::size_t>(count * matrix.columns));
+  out.scales.reserve(static_cast<std::size_t>(count * groups));
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t row = rows.empty() ? i : rows[static_cast<std::size_t>(i)];
     for (std::int64_t c = 0; c < matrix.columns; ++c) {

@@ -19,11 +19,16 @@ std::string prefix_of(const std::string& weight) {
   return weight.ends_with(".weight") ? weight.substr(0, weight.size() - kSuffix.size()) : weight + ".";
 }
 
+/// Value number `place` of those in a word.
+std::uint8_t field(std::int32_t word, std::int64_t place, int bits) {
+  const std::uint32_t moved = static_cast<std::uint32_t>(word) >> (static_cast<int>(place) * bits);
+  return static_cast<std::uint8_t>(moved & ((1U << bits) - 1U));
+}
+
 /// Value number `index` of a row of packed int32.
 std::uint8_t unpack(const std::int32_t* row, std::int64_t index, int bits) {
   const int per = 32 / bits;
-  const auto word = static_cast<std::uint32_t>(row[index / per]);
-  return static_cast<std::uint8_t>(word >> (static_cast<int>(index % per) * bits) & ((1U << bits) - 1U));
+  return field(row[index / per], index % per, bits);
 }
 
 }  // namespace
@@ -172,24 +177,22 @@ void QuantizedReader::read_values(const std::string& weight, const Layout& layou
     }
     return;
   }
-  if (layout.form == Form::kGptq) {
-    const auto* from =
-        integers(prefix + "qweight", DType::kInt32, Shape{columns / per, layout.rows}).as<const std::int32_t>();
+  // The inputs lie one below the other: some outputs at a time, so that both sides stay in the cache.
+  constexpr std::int64_t kOutputs = 64;
+  const bool gptq = layout.form == Form::kGptq;
+  const Shape shape = gptq ? Shape{columns / per, layout.rows} : Shape{columns, layout.rows / 8};
+  const auto* from = integers(prefix + "qweight", DType::kInt32, shape).as<const std::int32_t>();
+  for (std::int64_t first = 0; first < layout.rows; first += kOutputs) {
+    const std::int64_t end = std::min(first + kOutputs, layout.rows);
     for (std::int64_t c = 0; c < columns; ++c) {
-      for (std::int64_t r = 0; r < layout.rows; ++r) {
-        const auto word = static_cast<std::uint32_t>(from[c / per * layout.rows + r]);
-        to[r * columns + c] =
-            static_cast<std::uint8_t>(word >> (static_cast<int>(c % per) * layout.bits) & ((1U << layout.bits) - 1U));
+      for (std::int64_t i = first; i < end; ++i) {
+        if (gptq) {
+          to[i * columns + c] = field(from[c / per * layout.rows + i], c % per, layout.bits);
+        } else {
+          const std::int64_t r = i / 8 * 8 + kAwqOrder[static_cast<std::size_t>(i % 8)];
+          to[r * columns + c] = unpack(from + c * (layout.rows / 8), i, 4);
+        }
       }
-    }
-    return;
-  }
-  const auto* from =
-      integers(prefix + "qweight", DType::kInt32, Shape{columns, layout.rows / 8}).as<const std::int32_t>();
-  for (std::int64_t c = 0; c < columns; ++c) {
-    for (std::int64_t i = 0; i < layout.rows; ++i) {
-      const std::int64_t r = i / 8 * 8 + kAwqOrder[static_cast<std::size_t>(i % 8)];
-      to[r * columns + c] = unpack(from + c * (layout.rows / 8), i, 4);
     }
   }
 }
@@ -210,17 +213,17 @@ void QuantizedReader::read_zeros(const std::string& weight, const Layout& layout
     if (!checkpoint_->has(name)) return;
     if (checkpoint_->dtype(name) == DType::kInt8) {  // one a group, as they are
       const TensorView stored = checkpoint_->tensor(name);
-      if (stored.shape.elements() != layout.rows * groups) refuse(name, "has the shape " + stored.shape.to_string());
       const auto* from = stored.as<const std::int8_t>();
-      return fill([&](std::int64_t r, std::int64_t g) { return from[r * groups + g] + (layout.bits == 4 ? 8 : 128); });
+      const int middle = layout.bits == 4 ? 8 : 128;
+      if (stored.shape.elements() == 1) return fill([&](std::int64_t, std::int64_t) { return from[0] + middle; });
+      if (stored.shape.elements() != layout.rows * groups) refuse(name, "has the shape " + stored.shape.to_string());
+      return fill([&](std::int64_t r, std::int64_t g) { return from[r * groups + g] + middle; });
     }
     const std::int64_t words = divide_up(layout.rows, 32 / layout.bits);
     const auto* from = integers(name, DType::kInt32, Shape{words, groups}).as<const std::int32_t>();
     const int per = 32 / layout.bits;
-    return fill([&](std::int64_t r, std::int64_t g) {
-      return static_cast<std::uint32_t>(from[r / per * groups + g]) >> (static_cast<int>(r % per) * layout.bits) &
-             ((1U << layout.bits) - 1U);
-    });
+    return fill(
+        [&](std::int64_t r, std::int64_t g) { return field(from[r / per * groups + g], r % per, layout.bits); });
   }
   const std::int64_t words = divide_up(layout.rows, 32 / layout.bits);
   const auto* from = integers(prefix + "qzeros", DType::kInt32, Shape{groups, words}).as<const std::int32_t>();

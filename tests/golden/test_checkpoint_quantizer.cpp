@@ -22,7 +22,10 @@ namespace {
 std::vector<Row> logits(const std::string& folder, Quantization form, DType rows) {
   std::vector<std::int32_t> ids;
   for (int i = 0; i < 19; ++i) ids.push_back(i * 37 % 251);
-  TinyModel model(folder, {.compute_dtype = rows, .quantization = form});
+  TinyModel::Options options;
+  options.compute_dtype = rows;
+  options.quantization = form;
+  TinyModel model(folder, options);
   Sequence sequence = model.start();
   return model.run(sequence, ids);
 }
