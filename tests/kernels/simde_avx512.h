@@ -84,11 +84,38 @@ inline simde__m256i cvtps_ph(simde__m512 a) {
                             Halves{simde_mm256_cvtps_ph(pair.low, 0), simde_mm256_cvtps_ph(pair.high, 0)});
 }
 
+// Not inlined: the kernels over bytes have hundreds of each, and emulated ones are long.
+[[gnu::noinline]] inline simde__m512i dpbusd_epi32(simde__m512i acc, simde__m512i a, simde__m512i b) {
+  return simde_mm512_dpbusd_epi32(acc, a, b);
+}
+[[gnu::noinline]] inline simde__m512i maddubs_epi16(simde__m512i a, simde__m512i b) {
+  return simde_mm512_maddubs_epi16(a, b);
+}
+[[gnu::noinline]] inline simde__m512i madd_epi16(simde__m512i a, simde__m512i b) {
+  return simde_mm512_madd_epi16(a, b);
+}
+[[gnu::noinline]] inline simde__m512i mask_sub_epi8(simde__m512i from, std::uint64_t mask, simde__m512i a,
+                                                    simde__m512i b) {
+  return simde_mm512_mask_sub_epi8(from, mask, a, b);
+}
+[[gnu::noinline]] inline std::uint64_t movepi8_mask(simde__m512i a) { return simde_mm512_movepi8_mask(a); }
+[[gnu::noinline]] inline simde__m512i abs_epi8(simde__m512i a) { return simde_mm512_abs_epi8(a); }
+
 }  // namespace krait::simde
 
 // SIMDe's own alias asks for the arguments of the masked form.
 #undef _mm512_madd_epi16
-#define _mm512_madd_epi16(a, b) simde_mm512_madd_epi16(a, b)
+#define _mm512_madd_epi16(a, b) krait::simde::madd_epi16(a, b)
+#undef _mm512_dpbusd_epi32
+#define _mm512_dpbusd_epi32(acc, a, b) krait::simde::dpbusd_epi32(acc, a, b)
+#undef _mm512_maddubs_epi16
+#define _mm512_maddubs_epi16(a, b) krait::simde::maddubs_epi16(a, b)
+#undef _mm512_mask_sub_epi8
+#define _mm512_mask_sub_epi8(from, mask, a, b) krait::simde::mask_sub_epi8(from, mask, a, b)
+#undef _mm512_movepi8_mask
+#define _mm512_movepi8_mask(a) krait::simde::movepi8_mask(a)
+#undef _mm512_abs_epi8
+#define _mm512_abs_epi8(a) krait::simde::abs_epi8(a)
 #define _mm512_cvtepi32_ps(a) krait::simde::cvtepi32_ps(a)
 #define _mm512_cvtepu16_epi32(a) krait::simde::cvtepu16_epi32(a)
 #define _mm512_cvtepi32_epi16(a) krait::simde::cvtepi32_epi16(a)
