@@ -19,8 +19,9 @@ using Clock = std::chrono::steady_clock;
 constexpr int kMaxTestNumber = 1000000;
 
 /// Tokens that a sequence may generate beyond the measured ones: those of its first steps, while the others' prompts
-/// are still computed.
+/// are still computed in pieces of at least kLeastPiece tokens.
 constexpr int kSlack = 256;
+constexpr int kLeastPiece = 16;
 
 /// One request, with when its tokens came: noted on the engine's thread, as soon as a step is over.
 class TimedStream {
@@ -173,7 +174,9 @@ double EngineBench::run_prompts(const EngineTest& test) {
 
 double EngineBench::run_generation(const EngineTest& test) {
   const int depth = std::max(test.depth, 1);
-  const int most = std::min(test.generate + 1 + kSlack, engine_.config().max_model_len - depth);
+  const std::int64_t waiting = std::int64_t{test.batch} * depth / kLeastPiece;
+  const auto most = static_cast<int>(
+      std::min<std::int64_t>(test.generate + 1 + kSlack + waiting, engine_.config().max_model_len - depth));
   std::vector<std::unique_ptr<TimedStream>> streams;
   for (int i = 0; i < test.batch; ++i) {
     streams.push_back(std::make_unique<TimedStream>(engine_, make_request(depth, most)));

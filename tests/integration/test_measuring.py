@@ -48,9 +48,12 @@ def test_the_reference_is_float32_and_agrees_with_itself(fable: Path) -> None:
     assert rounded["top1_agreement"] > 0.97
 
 
-def test_bfloat16_stays_within_its_bar() -> None:
-    found = perplexity("--file", EVAL, "--compute-dtype", "bfloat16", "--reference")
-    assert abs(found["perplexity_change_percent"]) <= 0.2
+@pytest.mark.parametrize(("compute", "weights", "percent"), [("bfloat16", "none", 0.2), ("float32", "int8", 0.5)])
+def test_drift_stays_within_its_bar(compute: str, weights: str, percent: float) -> None:
+    found = perplexity("--file", EVAL, "--compute-dtype", compute, "--quantization", weights, "--reference")
+    assert (found["quantization"], found["reference"]["quantization"]) == (weights, "none")
+    assert found["reference_perplexity"] == pytest.approx(GOLDEN["perplexity"], rel=1e-4)
+    assert abs(found["perplexity_change_percent"]) <= percent
 
 
 def test_a_stride_scores_every_token_but_the_first(fable: Path) -> None:
