@@ -145,12 +145,15 @@ void gemm_unit(const GemmArgs& args, const GemmUnit& unit, const typename Mac::A
   const auto* a = x + unit.row_begin * x_stride;
   float* c = scratch;
   float* expanded = scratch + kGemmRowBlock * kGemmGroupPanels * kLanes;
-  const bool few_rows = rows <= 2 * V::kGemmRows;
-  const Index block = few_rows ? larger(depth, 1) : kGemmDepthBlock;
+  // For some rows, expanding in registers costs less than a pass of its own; few take all of the depth at once, which
+  // is what the second level of caches holds.
+  const bool expand = rows > 8 * V::kGemmRows;
+  const bool whole = rows <= 2 * V::kGemmRows || (!expand && rows * depth <= kGemmRowBlock * kGemmDepthBlock);
+  const Index block = whole ? larger(depth, 1) : kGemmDepthBlock;
   for (Index k = 0; k == 0 || k < depth; k += block) {
     const Index count = smaller(block, depth - k);
     if constexpr (Mac::kExpands) {
-      if (!few_rows) {
+      if (expand) {
         expand_panels<V>(b + k * kLanes, panel_stride, panels, count, expanded);
         gemm_block<V, MacFloat32<V>>(a + k, x_stride, rows, expanded, kGemmDepthBlock * kLanes, panels, count, c,
                                      k == 0);

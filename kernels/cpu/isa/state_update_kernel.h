@@ -32,11 +32,19 @@ struct StateUpdate {
     copy_padded<V>(ssm.c.data + row * ssm.c.stride + group * ssm.state_size, s.c, ssm.state_size);
   }
 
+  /// Mamba-2: all rows of a head decay alike.
+  [[nodiscard]] bool one_decay() const {
+    return args.a_stride_state == 0 && args.a_stride_row == 0 && !args.dt_per_row;
+  }
+  void set_decay(float a, float step) const {
+    V::store(s.decay, Math<V>::exp(V::mul(V::set1(step), V::set1(a))));
+  }
+
   void update(Index p, const Element* from, Element* to, bool fresh, float dtx, float step) const {
     const SsmKernelArgs& ssm = args.ssm;
     const float* a = ssm.a + head * args.a_stride_head + p * args.a_stride_row;
     if (args.a_stride_state == 0) {
-      V::store(s.decay, Math<V>::exp(V::mul(V::set1(step), V::set1(a[0]))));
+      if (!one_decay()) set_decay(a[0], step);
       update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, HeadDecay<V>{s.decay});
       return;
     }
@@ -59,6 +67,7 @@ struct StateUpdate {
     Element* to = slot(write);
     load_inputs();
     float step = args.dt_per_row ? 0.0F : dt(0);
+    if (one_decay()) set_decay(ssm.a[head * args.a_stride_head], step);
     for (Index p = first; p < end; ++p) {
       const Index column = head * ssm.head_dim + p;
       const float x = ssm.x.data[row * ssm.x.stride + column];
