@@ -53,7 +53,7 @@ class ImageReader {
     ContextImage image;
     image.salt = *salt;
     image.tokens.resize(shape->tokens);
-    std::memcpy(image.tokens.data(), tokens->data(), tokens->size());
+    if (!tokens->empty()) std::memcpy(image.tokens.data(), tokens->data(), tokens->size());
     image.first_block = static_cast<int>(shape->first_block);
     for (const KvGroupLayout& group : layout_.kv_groups) {
       auto pages = read_pages(shape->tokens / block_size - shape->first_block, group.page_bytes);
