@@ -36,9 +36,7 @@ struct StateUpdate {
   [[nodiscard]] bool one_decay() const {
     return args.a_stride_state == 0 && args.a_stride_row == 0 && !args.dt_per_row;
   }
-  void set_decay(float a, float step) const {
-    V::store(s.decay, Math<V>::exp(V::mul(V::set1(step), V::set1(a))));
-  }
+  void set_decay(float a, float step) const { V::store(s.decay, Math<V>::exp(V::mul(V::set1(step), V::set1(a)))); }
 
   void update(Index p, const Element* from, Element* to, bool fresh, float dtx, float step) const {
     const SsmKernelArgs& ssm = args.ssm;
