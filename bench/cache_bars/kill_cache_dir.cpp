@@ -62,7 +62,8 @@ std::vector<Tokens> right_answers(const std::string& model) {
 void check(const VictimLine& line, const std::vector<Tokens>& right, Tally& tally) {
   ++tally.answers;
   if (line.index < 0 || line.index >= kVictimPrompts || line.tokens != right[static_cast<std::size_t>(line.index)]) {
-    tally.fail("the answer to prompt " + std::to_string(line.index) + " is wrong");
+    tally.fail("the answer to prompt " + std::to_string(line.index) + " after " + std::to_string(line.cached_tokens) +
+               " cached tokens is wrong");
   }
 }
 

@@ -21,15 +21,19 @@ struct Stream::State {
   bool ended = false;
   std::string error;
 
-  void take(const TokenEvent& event, Clock::time_point now) {
+  /// One caller at a time, so that no event overtakes another.
+  void take_all(TokenStream& stream) {
     std::lock_guard lock(mutex);
-    for (const SampledToken& token : event.tokens) {
-      tokens.push_back(token.token);
-      times.push_back(now);
+    const Clock::time_point now = Clock::now();
+    while (const auto event = stream.try_pop()) {
+      for (const SampledToken& token : event->tokens) {
+        tokens.push_back(token.token);
+        times.push_back(now);
+      }
+      stats = event->stats;
+      ended = event->finish.has_value();
+      if (event->error) error = event->error->message;
     }
-    stats = event.stats;
-    ended = event.finish.has_value();
-    if (event.error) error = event.error->message;
     changed.notify_all();
   }
 };
@@ -39,10 +43,7 @@ Stream::Stream(Engine& engine, EngineRequest request)
   Result<std::shared_ptr<TokenStream>> stream = engine.submit(std::move(request));
   if (!stream.ok()) throw std::runtime_error("the engine refused a request: " + stream.error().message);
   // On the engine's thread, as soon as the step is over.
-  (*stream)->set_listener([state = state_, raw = stream->get()] {
-    const Clock::time_point now = Clock::now();
-    while (auto event = raw->try_pop()) state->take(*event, now);
-  });
+  (*stream)->set_listener([state = state_, raw = stream->get()] { state->take_all(*raw); });
 }
 
 Stream::~Stream() {

@@ -14,6 +14,7 @@
 #include <random>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 
 extern char** environ;
 
@@ -38,6 +39,10 @@ int serve_until_killed(const std::string& model, const std::string& cache, std::
     options.cache_memory.bytes = std::size_t{1} << 20U;
     options.cache_dir_bytes = std::size_t{8} << 20U;
   });
+  // The directory is looked through in the background; without a moment for it few starts would find anything.
+  for (int i = 0; i < 50 && shape.engine().stats().disk_entries == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   std::mt19937 random(seed);
   std::vector<int> order(kVictimPrompts);
   for (int i = 0; i < kVictimPrompts; ++i) order[static_cast<std::size_t>(i)] = i;

@@ -29,10 +29,7 @@ class TimedStream {
   TimedStream(Engine& engine, EngineRequest request) : engine_(engine), id_(request.id) {
     Result<std::shared_ptr<TokenStream>> stream = engine.submit(std::move(request));
     if (!stream.ok()) throw std::runtime_error(stream.error().message);
-    (*stream)->set_listener([state = state_, raw = stream->get()] {
-      const Clock::time_point now = Clock::now();
-      while (auto event = raw->try_pop()) state->take(*event, now);
-    });
+    (*stream)->set_listener([state = state_, raw = stream->get()] { state->take_all(*raw); });
   }
   /// Aborts what still runs, and waits for its end.
   ~TimedStream() {
@@ -69,11 +66,15 @@ class TimedStream {
     bool ended = false;
     std::string error;
 
-    void take(const TokenEvent& event, Clock::time_point now) {
+    /// One caller at a time, so that no event overtakes another.
+    void take_all(TokenStream& stream) {
       const std::lock_guard lock(mutex);
-      times.insert(times.end(), event.tokens.size(), now);
-      ended = event.finish.has_value();
-      if (event.error) error = event.error->message;
+      const Clock::time_point now = Clock::now();
+      while (const auto event = stream.try_pop()) {
+        times.insert(times.end(), event->tokens.size(), now);
+        ended = event->finish.has_value();
+        if (event->error) error = event->error->message;
+      }
       changed.notify_all();
     }
   };
