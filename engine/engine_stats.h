@@ -10,8 +10,8 @@ struct EngineStats {
   int requests_running = 0;
   int requests_waiting = 0;
   std::int64_t preemptions_total = 0;
-  std::int64_t preemptions_moved = 0;  ///< of those, with what they held moved out and not computed again
-  std::size_t swap_bytes_used = 0;     ///< that preempted requests hold outside the caches
+  std::int64_t preemptions_moved = 0;    ///< of those, with what they held moved out and not computed again
+  std::size_t swap_bytes_used = 0;       ///< that preempted requests hold outside the caches
   std::int64_t prompt_tokens_total = 0;  ///< tokens of prompts, counted once a request
   std::int64_t generation_tokens_total = 0;
   std::int64_t computed_tokens_total = 0;  ///< tokens that went through the model, recomputed ones included
@@ -23,7 +23,7 @@ struct EngineStats {
   std::int64_t requests_finished_error = 0;
   std::size_t cache_bytes_used = 0;
   std::size_t cache_bytes_total = 0;
-  std::size_t cache_bytes_cached = 0;  ///< of those used: held by the prefix index alone
+  std::size_t cache_bytes_cached = 0;     ///< of those used: held by the prefix index alone
   std::int64_t prefix_queries = 0;        ///< requests that asked the prefix index
   std::int64_t prefix_short_queries = 0;  ///< of them: too short for any block to be reused
   std::int64_t prefix_new_salts = 0;      ///< of the others: nothing was listed under their salt

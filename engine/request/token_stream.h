@@ -52,9 +52,9 @@ class TokenStream {
   std::optional<TokenEvent> try_pop();
   /// Waits for the next event. Never returns after the last event has been taken: do not call it then.
   TokenEvent pop();
-  /// Called on the engine's thread after every push; must not block. Called at once, on this thread, when events already
-  /// wait: two calls may then run at a time, and whoever takes events in them must see to their order. Replaces the last
-  /// one.
+  /// Called on the engine's thread after every push; must not block. Called at once, on this thread, when events
+  /// already wait: two calls may then run at a time, and whoever takes events in them must see to their order. Replaces
+  /// the last one.
   void set_listener(std::function<void()> listener);
 
  private:

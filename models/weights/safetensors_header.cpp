@@ -92,9 +92,9 @@ DType parse_entry_dtype(const Layout& layout, const std::string& name, const jso
   if (it == entry.end()) fail_tensor(layout.path, name, "has no `dtype`");
   const auto dtype = it->is_string() ? parse_safetensors_dtype(it->get_ref<const std::string&>()) : std::nullopt;
   if (!dtype) {
-    fail_tensor(
-        layout.path, name,
-        "has the dtype " + describe_json(*it) + "; valid are F32, BF16, F16, F8_E4M3, F8_E5M2, I64, I32, I8, U8 and BOOL");
+    fail_tensor(layout.path, name,
+                "has the dtype " + describe_json(*it) +
+                    "; valid are F32, BF16, F16, F8_E4M3, F8_E5M2, I64, I32, I8, U8 and BOOL");
   }
   return *dtype;
 }

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "server/service/json_text.h"
 #include "server/service/generation_event.h"
+#include "server/service/json_text.h"
 
 namespace krait::server {
 

@@ -9,8 +9,8 @@
 #include "server/openai/chat_fields.h"
 #include "server/openai/field_reader.h"
 #include "server/openai/format_fields.h"
-#include "server/service/json_text.h"
 #include "server/openai/tool_fields.h"
+#include "server/service/json_text.h"
 #include "server/service/parameter_ranges.h"
 
 namespace krait::server {

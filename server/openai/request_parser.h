@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "kernels/result.h"
-#include "server/service/json_text.h"
 #include "server/service/generation_request.h"
+#include "server/service/json_text.h"
 
 namespace krait::server {
 

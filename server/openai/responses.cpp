@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/service/json_text.h"
 #include "server/openai/logprobs_json.h"
 #include "server/service/error_mapping.h"
+#include "server/service/json_text.h"
 
 namespace krait::server {
 namespace {

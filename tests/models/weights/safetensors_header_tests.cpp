@@ -75,9 +75,9 @@ TEST_CASE("a header that is not the right JSON is refused") {
 }
 
 TEST_CASE("a tensor's dtype must be known") {
-  CHECK(
-      tensor_error(R"({"dtype": "F4", "shape": [16], "data_offsets": [0, 16]})") ==
-      "m.safetensors: tensor `w`: has the dtype \"F4\"; valid are F32, BF16, F16, F8_E4M3, F8_E5M2, I64, I32, I8, U8 and BOOL");
+  CHECK(tensor_error(R"({"dtype": "F4", "shape": [16], "data_offsets": [0, 16]})") ==
+        "m.safetensors: tensor `w`: has the dtype \"F4\"; valid are F32, BF16, F16, F8_E4M3, F8_E5M2, I64, I32, I8, U8 "
+        "and BOOL");
   CHECK(tensor_error(R"({"dtype": 8, "shape": [16], "data_offsets": [0, 16]})").find("has the dtype 8; valid") !=
         std::string::npos);
   CHECK(tensor_error(R"({"shape": [16], "data_offsets": [0, 16]})") == "m.safetensors: tensor `w`: has no `dtype`");
