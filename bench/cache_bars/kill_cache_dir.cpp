@@ -1,7 +1,4 @@
-#include <stdlib.h>
-
 #include <cstdio>
-#include <filesystem>
 #include <random>
 #include <stdexcept>
 #include <vector>
@@ -9,6 +6,7 @@
 #include "bench/cache_bars/bar.h"
 #include "bench/cache_bars/bar_shapes.h"
 #include "bench/cache_bars/victim.h"
+#include "tests/temp_folder.h"
 
 namespace krait::bench {
 namespace {
@@ -16,26 +14,6 @@ namespace {
 constexpr int kKills = 100;
 /// A start that takes longer does not serve.
 constexpr std::chrono::seconds kStartLimit{60};
-
-/// A temporary folder for the cache directory.
-class CacheFolder {
- public:
-  CacheFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "krait-tier-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = pattern;
-  }
-  ~CacheFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  CacheFolder(const CacheFolder&) = delete;
-  CacheFolder& operator=(const CacheFolder&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 struct Tally {
   int failures = 0;
@@ -72,7 +50,7 @@ void check(const VictimLine& line, const std::vector<Tokens>& right, Tally& tall
 /// The value is the number of starts that did not serve, and of wrong answers.
 BarResult kill_cache_dir() {
   const RandomCheckpoint checkpoint(shape_small());
-  const CacheFolder cache;
+  const test::TempFolder cache;
   const std::vector<Tokens> right = right_answers(checkpoint.folder());
   std::mt19937 random(97);
   Tally tally;

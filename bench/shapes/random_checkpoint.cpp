@@ -92,29 +92,25 @@ void write_tensors(const std::string& file, const std::map<std::string, Shape>& 
   if (!out.flush()) throw std::runtime_error("cannot write " + file + ": is the disk full?");
 }
 
-}  // namespace
-
-void write_random_checkpoint(const nlohmann::json& config, const std::string& folder) {
+void write_config(const nlohmann::json& config, const std::string& folder) {
   std::ofstream out(folder + "/config.json");
   out << config.dump(2) << "\n";
   if (!out.flush()) throw std::runtime_error("cannot write " + folder + "/config.json");
+}
+
+}  // namespace
+
+void write_random_checkpoint(const nlohmann::json& config, const std::string& folder) {
+  write_config(config, folder);
   write_tensors(folder + "/model.safetensors", tensors_of(folder));
 }
 
 RandomCheckpoint::RandomCheckpoint(const nlohmann::json& config, Content content) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "krait-bars-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  folder_ = pattern;
   if (content == Content::kAll) {
-    write_random_checkpoint(config, folder_);
+    write_random_checkpoint(config, folder());
   } else {
-    std::ofstream(folder_ + "/config.json") << config.dump(2) << "\n";
+    write_config(config, folder());
   }
-}
-
-RandomCheckpoint::~RandomCheckpoint() {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
 }
 
 }  // namespace krait::bench

@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tests/temp_folder.h"
+
 namespace krait::bench {
 
 /// Writes config.json and model.safetensors: bfloat16 tensors drawn from a fixed seed, such that states remember and
@@ -15,13 +17,10 @@ class RandomCheckpoint {
  public:
   enum class Content { kAll, kConfigAlone };
   explicit RandomCheckpoint(const nlohmann::json& config, Content content = Content::kAll);
-  ~RandomCheckpoint();
-  RandomCheckpoint(const RandomCheckpoint&) = delete;
-  RandomCheckpoint& operator=(const RandomCheckpoint&) = delete;
-  [[nodiscard]] const std::string& folder() const { return folder_; }
+  [[nodiscard]] const std::string& folder() const { return folder_.path(); }
 
  private:
-  std::string folder_;
+  test::TempFolder folder_;
 };
 
 }  // namespace krait::bench

@@ -39,6 +39,17 @@ asio::awaitable<bool> ResponseWriter::write(Buffers buffers) {
   co_return !error;
 }
 
+template <typename Response>
+asio::awaitable<bool> ResponseWriter::write_head(Response& response) {
+  http::response_serializer<http::empty_body> serializer(response);
+  beast::error_code error;
+  stream_.expires_after(timeout_);
+  co_await http::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, error));
+  stream_.expires_never();
+  if (error) keep_alive_ = false;
+  co_return !error;
+}
+
 asio::awaitable<bool> ResponseWriter::send(HttpReply reply) {
   status_ = reply.status;
   http::response<http::string_body> response(static_cast<http::status>(reply.status), version_);
@@ -69,13 +80,7 @@ asio::awaitable<bool> ResponseWriter::send_parts(HttpReply head, std::vector<std
   std::size_t length = 0;
   for (const std::string_view part : parts) length += part.size();
   response.content_length(length);
-  http::response_serializer<http::empty_body> serializer(response);
-  beast::error_code error;
-  stream_.expires_after(timeout_);
-  co_await http::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, error));
-  stream_.expires_never();
-  if (error) keep_alive_ = false;
-  bool alive = !error;
+  bool alive = co_await write_head(response);
   for (std::size_t i = 0; alive && !omit_body_ && i < parts.size(); ++i) {
     for (std::string_view left = parts[i]; alive && !left.empty(); left.remove_prefix(std::min(kPiece, left.size()))) {
       alive = co_await write(asio::const_buffer(left.data(), std::min(kPiece, left.size())));
@@ -94,13 +99,7 @@ asio::awaitable<bool> ResponseWriter::begin_events(std::vector<std::pair<std::st
   response.set("X-Accel-Buffering", "no");  // nginx would hold tokens back
   set_common(response, headers, keep_alive_);
   if (version_ >= kHttp11) response.chunked(true);
-  http::response_serializer<http::empty_body> serializer(response);
-  beast::error_code error;
-  stream_.expires_after(timeout_);
-  co_await http::async_write_header(stream_, serializer, asio::redirect_error(asio::use_awaitable, error));
-  stream_.expires_never();
-  if (error) keep_alive_ = false;
-  co_return !error;
+  co_return co_await write_head(response);
 }
 
 asio::awaitable<bool> ResponseWriter::send_events(std::string_view frames) {

@@ -45,6 +45,8 @@ class ResponseWriter {
  private:
   template <typename Buffers>
   boost::asio::awaitable<bool> write(Buffers buffers);
+  template <typename Response>
+  boost::asio::awaitable<bool> write_head(Response& response);
 
   boost::beast::tcp_stream& stream_;
   unsigned version_;

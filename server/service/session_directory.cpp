@@ -12,6 +12,8 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/cache/disk/open_file.h"
+
 namespace krait::server {
 namespace {
 
@@ -25,36 +27,14 @@ Error failed(const std::string& what, const std::string& path, const std::string
   return Error{.code = ErrorCode::kInternal, .message = "cannot " + what + " " + path + ": " + why, .field = {}};
 }
 
-/// A file descriptor that is closed.
-struct OpenFile {
-  explicit OpenFile(int opened) : descriptor(opened) {}
-  ~OpenFile() {
-    if (descriptor >= 0) ::close(descriptor);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  int descriptor;
-};
-
-bool write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
-/// A renamed file must not be empty after a power cut: its bytes go first.
 bool write_file(const std::string& path, const SessionFile& file) {
-  const OpenFile out(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, S_IRUSR | S_IWUSR));
-  if (out.descriptor < 0) return false;
+  const OpenFile out(path, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!out.is_open()) return false;
   for (const std::string_view part :
        {std::string_view(file.before), std::string_view(file.session->image), std::string_view(file.after)}) {
-    if (!write_all(out.descriptor, part)) return false;
+    if (!out.write_all(part)) return false;
   }
-  return ::fsync(out.descriptor) == 0;
+  return out.sync();
 }
 
 }  // namespace

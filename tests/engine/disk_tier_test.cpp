@@ -9,31 +9,23 @@
 #include <fstream>
 #include <future>
 
+#include "tests/temp_folder.h"
+
 using Catch::Matchers::Contains;
 using namespace krait;
 namespace fs = std::filesystem;
 
 namespace {
 
-/// A folder that is gone at the end.
-struct Folder {
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "krait-disk-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() { fs::remove_all(path); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
+struct Folder : test::TempFolder {
   [[nodiscard]] std::vector<fs::path> files() const {
     std::vector<fs::path> files;
-    for (const auto& file : fs::recursive_directory_iterator(path)) {
+    for (const auto& file : fs::recursive_directory_iterator(path())) {
       if (file.is_regular_file()) files.push_back(file.path());
     }
     std::ranges::sort(files, {}, [](const fs::path& p) { return fs::file_size(p); });
     return files;
   }
-  fs::path path;
 };
 
 ContextIdentity identity_of(std::uint64_t model) {
@@ -56,8 +48,7 @@ ContextImage image_of(int seed, int first, int end) {
 struct Tier {
   explicit Tier(const Folder& folder, std::uint64_t max_bytes = 1U << 20U, std::size_t queue = 1U << 20U,
                 std::uint64_t model = 1) {
-    DiskTierConfig config{
-        .folder = folder.path.string(), .max_bytes = max_bytes, .max_queued_bytes = queue, .warn = {}};
+    DiskTierConfig config{.folder = folder.path(), .max_bytes = max_bytes, .max_queued_bytes = queue, .warn = {}};
     config.warn = [this](const std::string& text) { warnings.push_back(text); };
     tier = std::make_unique<DiskTier>(std::move(config), identity_of(model));
     tier->flush();
@@ -217,8 +208,8 @@ TEST_CASE("the files stay below the bound: the longest unused go, a start prefix
     tier.tier->flush();
     one = tier.tier->stats().bytes;
   }
-  fs::remove_all(folder.path);
-  fs::create_directories(folder.path);
+  fs::remove_all(folder.path());
+  fs::create_directories(folder.path());
   Tier tier(folder, one * 3 + 100);
   tier.write(1, 4);
   tier.write(1, 6);
@@ -301,7 +292,7 @@ TEST_CASE("temporary files that nobody writes are deleted, those of a living wri
 
 TEST_CASE("a folder that cannot be used is an error at start-up that names it") {
   const Folder folder;
-  const std::string file = (folder.path / "file").string();
+  const std::string file = folder.file("file");
   std::ofstream(file) << "not a folder";
   CHECK_THROWS_WITH(DiskTier({.folder = file, .warn = {}}, identity_of(1)), Contains("--cache-dir") && Contains(file));
 }

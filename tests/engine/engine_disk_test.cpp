@@ -7,24 +7,13 @@
 #include "engine/cache/prefix_index.h"
 #include "engine/engine.h"
 #include "tests/engine/fakes/scheduler_harness.h"
+#include "tests/temp_folder.h"
 
 using namespace krait;
 using namespace krait::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "krait-tier-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() { fs::remove_all(path); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  fs::path path;
-};
 
 CacheLayout layout_of(bool with_state, int window) {
   CacheLayout layout = small_layout();
@@ -35,7 +24,7 @@ CacheLayout layout_of(bool with_state, int window) {
 
 /// An engine with a disk tier; ends when it is destroyed, and then every promise was kept.
 struct TieredEngine {
-  explicit TieredEngine(const Folder& folder, const CacheLayout& layout = small_layout(),
+  explicit TieredEngine(const TempFolder& folder, const CacheLayout& layout = small_layout(),
                         std::size_t budget = std::size_t{1} << 20U)
       : pools(std::make_shared<CachePools>(platform, layout, budget)) {
     pools->enable_prefix_index();
@@ -44,7 +33,7 @@ struct TieredEngine {
     EngineConfig config{.max_num_seqs = 4, .max_num_batched_tokens = 16, .model_hash = 1};
     config.snapshots.block_size = 4;
     config.snapshots.interval = 8;
-    DiskTierConfig disk{.folder = folder.path.string(), .warn = {}};
+    DiskTierConfig disk{.folder = folder.path(), .warn = {}};
     auto owned_tier = std::make_unique<DiskTier>(std::move(disk), ContextIdentity{.model = 1, .layout = layout});
     tier = owned_tier.get();
     tier->flush();
@@ -84,7 +73,7 @@ TEST_CASE("an engine finds on disk what another one has written, and answers the
   for (const bool with_state : {true, false}) {
     for (const int window : {0, 6}) {
       CAPTURE(with_state, window);
-      const Folder folder;
+      const TempFolder folder;
       const CacheLayout layout = layout_of(with_state, window);
       EngineRequest request = request_of(150, 9, 3);
       request.cache_salt = "mine";
@@ -120,7 +109,7 @@ TEST_CASE("an engine finds on disk what another one has written, and answers the
 }
 
 TEST_CASE("requests that wait for the disk can be aborted, expire, and are ended with the engine", "[engine]") {
-  const Folder folder;
+  const TempFolder folder;
   { TieredEngine(folder).ask(request_of(100, 2, 3)); }
   for (int round = 0; round < 40; ++round) {
     TieredEngine reader(folder);
@@ -143,13 +132,13 @@ TEST_CASE("requests that wait for the disk can be aborted, expire, and are ended
 }
 
 TEST_CASE("with little memory and a disk that is damaged on the way answers stay right", "[engine]") {
-  const Folder folder;
+  const TempFolder folder;
   {
     TieredEngine writer(folder);
     for (std::uint64_t seed = 0; seed < 6; ++seed) writer.ask(request_of(60, 4, seed));
   }
   std::vector<fs::path> files;
-  for (const auto& file : fs::recursive_directory_iterator(folder.path)) {
+  for (const auto& file : fs::recursive_directory_iterator(folder.path())) {
     if (file.is_regular_file()) files.push_back(file.path());
   }
   REQUIRE(files.size() > 12);

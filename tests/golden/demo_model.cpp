@@ -33,6 +33,12 @@ LoadOptions cold_options() {
   return options;
 }
 
+LoadOptions folder_options(const std::string& folder) {
+  LoadOptions options = demo_options();
+  options.model_path = std::string(KRAIT_SOURCE_DIR) + "/" + folder;
+  return options;
+}
+
 EngineRequest demo_request(const std::string& id, const std::vector<std::int32_t>& prompt, int max_tokens,
                            float temperature, std::uint64_t seed) {
   EngineRequest request;

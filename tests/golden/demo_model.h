@@ -25,6 +25,9 @@ LoadOptions demo_options();
 /// The same without any reuse: what answers are compared with.
 LoadOptions cold_options();
 
+/// The same as `demo_options` for a model of the repository.
+LoadOptions folder_options(const std::string& folder);
+
 /// A greedy request, or a seeded one with a temperature.
 EngineRequest demo_request(const std::string& id, const std::vector<std::int32_t>& prompt, int max_tokens,
                            float temperature = 0.0F, std::uint64_t seed = 0);

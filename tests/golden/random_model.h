@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "tests/models/config/temp_folder.h"
+#include "tests/temp_folder.h"
 
 namespace krait::test {
 

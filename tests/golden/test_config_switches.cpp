@@ -9,8 +9,8 @@
 #include "golden_file.h"
 #include "models/weights/safetensors_file.h"
 #include "models/weights/weight_loader.h"
-#include "tests/models/config/temp_folder.h"
 #include "tests/models/weights/safetensors_bytes.h"
+#include "tests/temp_folder.h"
 #include "tiny_model.h"
 
 // golden.json lists config values and by how much the reference's logits move when one of them is changed, all else

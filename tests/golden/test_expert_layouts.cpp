@@ -6,8 +6,8 @@
 
 #include "golden_file.h"
 #include "models/weights/safetensors_file.h"
-#include "tests/models/config/temp_folder.h"
 #include "tests/models/weights/safetensors_bytes.h"
+#include "tests/temp_folder.h"
 #include "tiny_model.h"
 
 // Experts are read stacked or apart, whatever a family's released files have.

@@ -75,12 +75,6 @@ std::vector<Answer> answer_interrupted(Engine& engine, const std::vector<EngineR
   return answers;
 }
 
-LoadOptions options_of(const std::string& folder) {
-  LoadOptions options = demo_options();
-  options.model_path = std::string(KRAIT_SOURCE_DIR) + "/" + folder;
-  return options;
-}
-
 }  // namespace
 
 TEST_CASE("a batch of 64 with forks gives the bits of cold runs alone, in every family") {
@@ -88,7 +82,7 @@ TEST_CASE("a batch of 64 with forks gives the bits of cold runs alone, in every 
     CAPTURE(folder);
     std::mt19937 generator(23);
     const auto requests = requests_with_forks(generator);
-    LoadOptions options = options_of(folder);
+    LoadOptions options = folder_options(folder);
     options.enable_prefix_caching = false;
     std::vector<EngineRequest> alone = requests;
     for (EngineRequest& request : alone) request.fork_group.clear();
@@ -109,7 +103,7 @@ TEST_CASE("preempted and computed again, or moved out and back, gives the bits o
     CAPTURE(folder);
     std::mt19937 generator(29);
     const auto requests = requests_of_two_priorities(generator);
-    LoadOptions options = options_of(folder);
+    LoadOptions options = folder_options(folder);
     options.enable_prefix_caching = false;
     const auto expected = answer_alone(ServingModel::load(options)->engine(), requests);
     options.max_num_seqs = kSeats;

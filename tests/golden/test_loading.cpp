@@ -8,7 +8,7 @@
 
 #include "engine/serving_model.h"
 #include "tests/models/config/startup_error_message.h"
-#include "tests/models/config/temp_folder.h"
+#include "tests/temp_folder.h"
 
 using namespace krait;
 using namespace krait::test;

@@ -12,7 +12,7 @@
 #include "golden_file.h"
 #include "kernels/cpu/cpu_platform.h"
 #include "models/config/config_reader.h"
-#include "tests/models/config/temp_folder.h"
+#include "tests/temp_folder.h"
 
 using namespace krait;
 using namespace krait::test;

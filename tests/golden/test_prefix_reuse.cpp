@@ -8,6 +8,7 @@
 
 #include "demo_model.h"
 #include "golden_file.h"
+#include "tests/temp_folder.h"
 
 using namespace krait;
 using namespace krait::test;
@@ -63,8 +64,7 @@ std::vector<EngineRequest> next_turns(const std::vector<EngineRequest>& requests
 }
 
 LoadOptions fixture_options(const std::string& folder) {
-  LoadOptions options = demo_options();
-  options.model_path = std::string(KRAIT_SOURCE_DIR) + "/" + folder;
+  LoadOptions options = folder_options(folder);
   options.max_num_batched_tokens = 48;
   options.snapshots.interval = 32;
   return options;
@@ -167,17 +167,6 @@ TEST_CASE("a context that is saved, written, read and taken in by another engine
 
 namespace {
 
-/// A folder that is gone at the end.
-struct TemporaryFolder {
-  TemporaryFolder() : path((std::filesystem::temp_directory_path() / "krait-golden-XXXXXX").string()) {
-    REQUIRE(::mkdtemp(path.data()) != nullptr);
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::string path;
-};
-
 /// The tier looks through its folder in the background.
 void await_entries(const Engine& engine) {
   while (engine.stats().disk_entries == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -204,9 +193,9 @@ TEST_CASE("what an engine has left on disk gives the next one the bits of a cold
     const auto second = next_turns(first, answers, generator);
     const auto expected = answer_alone(cold->engine(), second);
 
-    const TemporaryFolder cache;
+    const TempFolder cache;
     options.enable_prefix_caching = true;
-    options.cache_dir = cache.path;
+    options.cache_dir = cache.path();
     {
       const auto writer = ServingModel::load(options);
       REQUIRE(answer_together(writer->engine(), first) == answers);

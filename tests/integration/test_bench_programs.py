@@ -22,6 +22,7 @@ echo 'main: n_kv_max = 264'
 echo '{"pp": 128, "tg": 4, "pl": 2, "speed_tg": 20.0}'
 """
 
+# A sanitizer build and the docker image have no bench programs: what they measure would mean nothing there.
 pytestmark = pytest.mark.skipif(not (BUILD / "bench/machine_peaks").exists(), reason="this build has no bench programs")
 
 

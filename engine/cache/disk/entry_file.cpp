@@ -2,7 +2,6 @@
 
 #define XXH_INLINE_ALL
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "engine/cache/byte_format.h"
+#include "engine/cache/disk/open_file.h"
 
 namespace krait {
 
@@ -38,55 +38,6 @@ Error system_error(const std::string& path, const std::string& what) {
 Error damaged(const std::string& path, const std::string& what) {
   return {.code = ErrorCode::kInvalidArgument, .message = path + " " + what, .field = {}};
 }
-
-/// An open file; closed at the end.
-class File {
- public:
-  File(const std::string& path, int flags) : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
-  ~File() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
-  [[nodiscard]] int descriptor() const { return descriptor_; }
-  /// Another process has it as long as it lives.
-  [[nodiscard]] bool try_lock() const { return ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0; }
-
-  [[nodiscard]] bool write_all(std::string_view bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return false;
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return true;
-  }
-
-  /// The first `limit` bytes, or all if there are fewer; nullopt when the system cannot read them.
-  [[nodiscard]] std::optional<std::string> read(std::size_t limit) const {
-    std::string bytes(limit, '\0');
-    std::size_t have = 0;
-    while (have < limit) {
-      const ssize_t got = ::read(descriptor_, bytes.data() + have, limit - have);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return std::nullopt;
-      if (got == 0) break;
-      have += static_cast<std::size_t>(got);
-    }
-    bytes.resize(have);
-    return bytes;
-  }
-
-  [[nodiscard]] std::optional<std::size_t> size() const {
-    struct stat status {};
-    if (::fstat(descriptor_, &status) != 0) return std::nullopt;
-    return static_cast<std::size_t>(status.st_size);
-  }
-
- private:
-  int descriptor_;
-};
 
 std::string header_bytes(const EntryHeader& header) {
   ByteWriter writer(kEntryHeaderBytes);
@@ -134,7 +85,7 @@ Status write_entry(const std::string& folder, const EntryHeader& header, const s
   const std::string path = path_of(folder, entry_file_name(header.key));
   const std::string temporary =
       path + "." + std::to_string(::getpid()) + "." + std::to_string(++serial) + std::string(kTemporary);
-  const File file(temporary, O_CREAT | O_EXCL | O_WRONLY);
+  const OpenFile file(temporary, O_CREAT | O_EXCL | O_WRONLY);
   if (!file.is_open()) return system_error(temporary, "cannot be created");
   static_cast<void>(file.try_lock());
   if (!file.write_all(header_bytes(header)) || !file.write_all(content)) {
@@ -151,7 +102,7 @@ Status write_entry(const std::string& folder, const EntryHeader& header, const s
 }
 
 Result<EntryHeader> read_entry_header(const std::string& path) {
-  const File file(path, O_RDONLY);
+  const OpenFile file(path, O_RDONLY);
   if (!file.is_open()) return system_error(path, "cannot be opened");
   const auto bytes = file.read(kEntryHeaderBytes);
   const auto size = file.size();
@@ -161,7 +112,7 @@ Result<EntryHeader> read_entry_header(const std::string& path) {
 
 Result<ContextImage> read_entry(const std::string& folder, const EntryKey& key, const ContextIdentity& identity) {
   const std::string path = path_of(folder, entry_file_name(key));
-  const File file(path, O_RDONLY);
+  const OpenFile file(path, O_RDONLY);
   if (!file.is_open()) return system_error(path, "cannot be opened");
   const auto size = file.size();
   if (!size) return system_error(path, "cannot be read");
@@ -192,7 +143,7 @@ void remove_abandoned(const std::string& folder) {
     if (it->path().extension() == kTemporary) paths.push_back(it->path().string());
   }
   for (const std::string& path : paths) {
-    const File file(path, O_RDWR);
+    const OpenFile file(path, O_RDWR);
     if (file.is_open() && file.try_lock()) ::unlink(path.c_str());
   }
 }

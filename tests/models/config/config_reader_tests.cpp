@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "tests/models/config/startup_error_message.h"
-#include "tests/models/config/temp_folder.h"
+#include "tests/temp_folder.h"
 
 using krait::ConfigReader;
 using krait::StartupError;

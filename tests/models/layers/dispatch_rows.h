@@ -8,7 +8,7 @@
 #include "models/layers/cache_group.h"
 #include "models/model.h"
 #include "tests/models/backends/fake_platform.h"
-#include "tests/models/config/temp_folder.h"
+#include "tests/temp_folder.h"
 
 namespace krait::test {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/models/config/temp_folder.h"
 #include "tests/models/weights/safetensors_bytes.h"
+#include "tests/temp_folder.h"
 
 namespace krait::test {
 

@@ -7,8 +7,8 @@
 #include "kernels/cpu/cpu_platform.h"
 #include "models/model.h"
 #include "models/weights/weight_loader.h"
-#include "tests/models/config/temp_folder.h"
 #include "tests/models/weights/safetensors_bytes.h"
+#include "tests/temp_folder.h"
 
 using namespace krait;
 using nlohmann::json;

@@ -7,7 +7,7 @@
 
 #include "kernels/result.h"
 #include "models/weights/weight_loader.h"
-#include "tests/models/config/temp_folder.h"
+#include "tests/temp_folder.h"
 
 using krait::Checkpoint;
 using krait::StartupError;

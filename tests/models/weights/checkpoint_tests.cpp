@@ -4,8 +4,8 @@
 
 #include "models/weights/weight_loader.h"
 #include "tests/models/config/startup_error_message.h"
-#include "tests/models/config/temp_folder.h"
 #include "tests/models/weights/safetensors_bytes.h"
+#include "tests/temp_folder.h"
 
 using namespace krait::test;
 using krait::Checkpoint;

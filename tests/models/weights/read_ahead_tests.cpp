@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "models/weights/mapped_file.h"
-#include "tests/models/config/temp_folder.h"
+#include "tests/temp_folder.h"
 
 using krait::MappedFile;
 using krait::ReadAhead;

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/models/config/startup_error_message.h"
-#include "tests/models/config/temp_folder.h"
 #include "tests/models/weights/fake_platform.h"
 #include "tests/models/weights/safetensors_bytes.h"
+#include "tests/temp_folder.h"
 
 using namespace krait::test;
 using krait::Checkpoint;
