@@ -6,6 +6,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <limits>
@@ -182,6 +183,52 @@ void ssm_scan(benchmark::State& state) {
   report(state, "GFLOP/s", 5.0 * elements, seconds, compute_peak(DType::kFloat32, state.range(1) == 1));
 }
 
+/// `tokens` new ones of each of `requests`, over `context` earlier ones: two products of head_dim a key and head.
+void attention(benchmark::State& state) {
+  constexpr int kHeads = 12;
+  constexpr int kKvHeads = 4;
+  constexpr int kHeadDim = 64;
+  constexpr int kBlock = 16;
+  const std::int64_t requests = state.range(0);
+  const std::int64_t tokens = state.range(1);
+  const std::int64_t context = state.range(2);
+  Bench bench(static_cast<int>(state.range(3)));
+  const std::int64_t pages = (context + tokens + kBlock - 1) / kBlock;
+  constexpr std::size_t kPage = std::size_t{2} * kBlock * kKvHeads * kHeadDim;
+  const auto bytes = kPage * static_cast<std::size_t>(pages * requests) * sizeof(std::uint16_t);
+  const Buffer cache = bench.platform.allocate(bytes);
+  std::fill_n(static_cast<std::uint16_t*>(cache.data.get()), bytes / sizeof(std::uint16_t), float_to_bfloat16(0.01F));
+  auto q = random_values(static_cast<std::size_t>(requests * tokens) * kHeads * kHeadDim);
+  std::vector<float> out(q.size());
+  std::vector<std::int32_t> starts = {0};
+  std::vector<std::int32_t> lengths;
+  std::vector<std::int32_t> table;
+  for (std::int64_t r = 0; r < requests; ++r) {
+    starts.push_back(static_cast<std::int32_t>((r + 1) * tokens));
+    lengths.push_back(static_cast<std::int32_t>(context + tokens));
+    for (std::int64_t page = 0; page < pages; ++page) table.push_back(static_cast<std::int32_t>(r * pages + page));
+  }
+  PagedAttentionArgs args;
+  args.q = matrix(q, requests * tokens);
+  args.cache = {.base = static_cast<std::byte*>(cache.data.get()),
+                .page_stride = kPage * sizeof(std::uint16_t),
+                .value_offset = kPage / 2 * sizeof(std::uint16_t),
+                .block_size = kBlock,
+                .kv_heads = kKvHeads,
+                .head_dim = kHeadDim,
+                .dtype = DType::kBFloat16};
+  args.query_start_loc = starts;
+  args.seq_lens = lengths;
+  args.block_table = table;
+  args.max_blocks = static_cast<std::int32_t>(pages);
+  args.scale = 0.125F;
+  args.out = matrix(out, requests * tokens);
+  const double seconds = seconds_of_iteration(state, [&] { bench.queue->ops().paged_attention(args); });
+  const double keys = static_cast<double>(context) + static_cast<double>(tokens + 1) / 2;
+  const double flop = 4.0 * static_cast<double>(requests * tokens) * keys * kHeads * kHeadDim;
+  report(state, "GFLOP/s", flop, seconds, compute_peak(DType::kFloat32, state.range(3) == 1));
+}
+
 /// Whether this platform and this build have the format.
 bool is_served(const Format& format) {
   CpuPlatform platform(CpuOptions{.threads = 1});
@@ -213,6 +260,14 @@ void register_linear() {
 }
 
 BENCHMARK(state_update)->ArgNames({"batch", "threads"})->Args({1, 1})->Args({16, 1})->Args({16, 2})->UseRealTime();
+BENCHMARK(attention)
+    ->ArgNames({"requests", "tokens", "context", "threads"})
+    ->Args({1, 512, 0, 2})
+    ->Args({1, 512, 7488, 2})
+    ->Args({1, 14, 7986, 2})
+    ->Args({16, 1, 1000, 1})
+    ->Args({16, 1, 1000, 2})
+    ->UseRealTime();
 BENCHMARK(ssm_scan)->ArgNames({"tokens", "threads"})->Args({512, 1})->Args({512, 2})->UseRealTime();
 
 }  // namespace

@@ -33,6 +33,7 @@ SchedulerConfig scheduler_config(const EngineConfig& config) {
   return {.max_num_seqs = config.max_num_seqs,
           .max_num_batched_tokens = config.max_num_batched_tokens,
           .prefill_tile = config.prefill_tile,
+          .row_tile = config.row_tile,
           .target_itl_seconds = config.target_itl_ms / 1000,
           .share_prefixes = config.share_prefixes,
           .swap_bytes = config.swap_bytes,

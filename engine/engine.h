@@ -22,6 +22,7 @@ struct EngineConfig {
   int max_model_len = 4096;           ///< prompt and answer together
   int vocab_size = 0;                 ///< token ids of prompts are checked against it; 0: not
   int prefill_tile = 16;         ///< prefill pieces that do not end a prompt are multiples of this where they can be
+  int row_tile = 4;              ///< rows of a step with decodes are cut at multiples of it
   std::size_t swap_bytes = 0;    ///< outside the caches, for what preempted requests held
   double target_itl_ms = 0;      ///< between two tokens of a stream while prompts are computed; 0: PrefillShare's rule
   bool share_prefixes = true;    ///< among all requests of a salt, if the pools list prefixes; else in fork groups only

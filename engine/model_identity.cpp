@@ -89,6 +89,7 @@ std::uint64_t hash_model(const LoadOptions& options, const ModelPlan& plan, cons
 
 std::uint64_t hash_cache_formats(const ModelPlan& plan) {
   PartsHash hash;
+  hash.add("[page][layer][K|V][head][token][dim]");
   for (const CacheGroupSummary& group : plan.summary.cache_groups) {
     hash.add(group.kind);
     hash.add(group.spec);

@@ -152,6 +152,7 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
                             .max_model_len = serving->summary_.max_model_len,
                             .vocab_size = serving->summary_.vocab_size,
                             .prefill_tile = serving->platform_->preferred_prefill_tile(),
+                            .row_tile = serving->platform_->row_tile(),
                             .swap_bytes = options.swap_bytes,
                             .target_itl_ms = options.target_itl_ms,
                             .share_prefixes = share_prefixes,

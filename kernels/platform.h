@@ -84,6 +84,8 @@ class Platform {
   [[nodiscard]] virtual bool supports_compute_dtype(DType dtype) const = 0;
   /// Prefill pieces that are multiples of this many tokens use the kernels best. A hint, never a bound.
   [[nodiscard]] virtual int preferred_prefill_tile() const = 0;
+  /// Rows of a small step that are multiplied together: what a step costs grows by whole tiles of them. A hint too.
+  [[nodiscard]] virtual int row_tile() const { return 1; }
 
   /// Asked first when a backend is selected for mamba type `type`; sees the user's explicit choice, if there is one.
   [[nodiscard]] virtual MambaBackendOpinion mamba_backend(std::string_view type,

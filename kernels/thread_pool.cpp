@@ -56,6 +56,7 @@ ThreadPool::ThreadPool(int threads) {
   // core.
   constexpr int kSpins = 1000;
   spins_ = size <= cores ? kSpins : 0;
+  parts_ = std::make_unique<Part[]>(static_cast<std::size_t>(size));
   workers_.reserve(static_cast<std::size_t>(size - 1));
   for (int worker = 1; worker < size; ++worker) workers_.emplace_back([this, worker] { worker_loop(worker); });
 }
@@ -67,10 +68,30 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::work_part(const Job& job, int worker) const {
-  const std::int64_t parts = std::min<std::int64_t>(size(), job.count);
-  if (worker >= parts) return;
-  job.call(job.context, job.count * worker / parts, job.count * (worker + 1) / parts, worker);
+bool ThreadPool::Part::take(std::int64_t& range_begin, std::int64_t& range_end) {
+  std::int64_t from = next.load(std::memory_order_relaxed);
+  while (from < end) {
+    const std::int64_t to = from + std::max<std::int64_t>((end - from) / 2, 1);
+    if (next.compare_exchange_weak(from, to, std::memory_order_relaxed)) {
+      range_begin = from;
+      range_end = to;
+      return true;
+    }
+  }
+  return false;
+}
+
+void ThreadPool::work(int worker) {
+  const auto work_on = [&](Part& part) {
+    std::int64_t begin = 0;
+    std::int64_t end = 0;
+    while (part.take(begin, end)) job_.call(job_.context, begin, end, worker);
+  };
+  work_on(parts_[static_cast<std::size_t>(worker)]);
+  // Then those at distances 1, 2, 4 ...: to look at all of them would cost a large team more than it finds.
+  for (int distance = 1; distance < size(); distance *= 2) {
+    work_on(parts_[static_cast<std::size_t>((worker + distance) % size())]);
+  }
 }
 
 void ThreadPool::run(const Job& job) {
@@ -83,11 +104,16 @@ void ThreadPool::run(const Job& job) {
   }
   const std::lock_guard turn(turn_);
   job_ = job;
+  for (int worker = 0; worker < size(); ++worker) {
+    Part& part = parts_[static_cast<std::size_t>(worker)];
+    part.next.store(job.count * worker / size(), std::memory_order_relaxed);
+    part.end = job.count * (worker + 1) / size();
+  }
   pending_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
   epoch_.fetch_add(1, std::memory_order_release);
   epoch_.notify_all();
   inside_loop = true;
-  work_part(job, 0);
+  work(0);
   inside_loop = false;
   for (;;) {
     const std::uint32_t left = pending_.load(std::memory_order_acquire);
@@ -103,7 +129,7 @@ void ThreadPool::worker_loop(int worker) {
     wait_while(epoch_, seen, spins_);
     ++seen;
     if (stop_.load(std::memory_order_relaxed)) return;
-    work_part(job_, worker);
+    work(worker);
     if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
   }
 }

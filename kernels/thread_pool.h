@@ -17,8 +17,10 @@ int usable_cores();
 /// Workers spin for a few microseconds after a loop (the next one is usually near) and then sleep; a pool that is
 /// larger than the machine never spins.
 ///
-/// Every loop is cut statically: worker w of N gets the w-th of N equal parts. Results must not depend on N (design,
-/// section 6). Loops from several threads take turns. A loop started inside a loop runs on the calling worker alone.
+/// Worker w of N begins with the w-th of N equal parts of a loop, so that it meets the same memory in every step, and
+/// takes half of what is left of its part at a time; one that has finished helps others with theirs. Which worker gets
+/// an index is not known beforehand, and results must not depend on it, nor on N (design, section 6). Loops from
+/// several threads take turns. A loop started inside a loop runs on the calling worker alone.
 class ThreadPool {
  public:
   /// `threads` 0: usable_cores().
@@ -29,8 +31,8 @@ class ThreadPool {
 
   [[nodiscard]] int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls fn(begin, end, worker) for disjoint ranges that cover [0, count). `fn` must not throw: an exception ends the
-  /// program.
+  /// Calls fn(begin, end, worker) for disjoint ranges that cover [0, count); a worker makes one call at a time, and
+  /// mostly several. `fn` must not throw: an exception ends the program.
   template <typename Fn>
   void parallel_for(std::int64_t count, Fn&& fn) {
     using Callable = std::remove_reference_t<Fn>;
@@ -47,11 +49,20 @@ class ThreadPool {
     std::int64_t count = 0;
   };
 
+  /// A worker's part of the loop that is running: what nobody has begun of it.
+  struct alignas(64) Part {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+    /// The next indices [begin, end) of it; false when there are none.
+    bool take(std::int64_t& range_begin, std::int64_t& range_end);
+  };
+
   void run(const Job& job);
-  void work_part(const Job& job, int worker) const;
+  void work(int worker);
   void worker_loop(int worker);
 
   std::vector<std::thread> workers_;
+  std::unique_ptr<Part[]> parts_;  ///< one a worker; written before `epoch_` moves
   int spins_ = 0;
   std::mutex turn_;                        ///< held by the thread whose loop is running
   Job job_;                                ///< written before `epoch_` moves, read after

@@ -78,7 +78,8 @@ void BatchPlanner::plan_short_prefills(const RequestState& first, int room) {
 }
 
 int BatchPlanner::prefill_room() const {
-  const PrefillShare share{.target_seconds = config_.target_itl_seconds, .tile = config_.prefill_tile};
+  const PrefillShare share{
+      .target_seconds = config_.target_itl_seconds, .tile = config_.prefill_tile, .row_tile = config_.row_tile};
   return prefill_allowance(cost_, share, static_cast<int>(pieces_.size()), tokens_left_);
 }
 

@@ -13,6 +13,8 @@ struct SchedulerConfig {
   int max_num_seqs = 64;              ///< requests that run at once
   int max_num_batched_tokens = 2048;  ///< token budget of a step
   int prefill_tile = 16;  ///< prefill pieces that do not end their history are multiples of this where they can be
+  int row_tile =
+      4;  ///< rows of a step with decodes are cut at multiples of it, where prompts have less than their tile
   double target_itl_seconds = 0;  ///< between two tokens of a stream while prompts are computed; 0: PrefillShare's rule
   /// Prefixes are shared among all requests of a salt, if the pools have an index; false: in fork groups only.
   bool share_prefixes = true;

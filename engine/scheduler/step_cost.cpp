@@ -12,9 +12,15 @@ namespace {
 /// times that both vary, so a few steps are not enough to tell it.
 constexpr double kNews = 0.08;
 
-/// Without a target of its own a step may take this many times what it takes without prompts: streams keep under three
-/// times also where steps vary by a third, and prompts get half of the time.
-constexpr double kStretch = 2;
+/// The same for steps without prompts, when they are slower than the average and when they are faster. While prompts
+/// are computed there are no such steps, and one spell of something else on the machine just before would make all of
+/// them too long; so the average is near that of an undisturbed machine.
+constexpr double kSlowerNews = 0.04;
+constexpr double kFasterNews = 0.16;
+
+/// Without a target of its own a step may take this many times what it takes without prompts on an undisturbed machine:
+/// streams keep under three times also where steps vary by a third, and prompts get half of the time.
+constexpr double kStretch = 1.97;
 
 /// Below this a step is short for any reader, and smaller pieces would only cost efficiency.
 constexpr double kShortestTarget = 0.004;
@@ -28,28 +34,33 @@ constexpr int kTellingTokens = 8;
 /// What a step has before anything is known.
 constexpr int kFirstTokens = 64;
 
-/// Pieces are no shorter; where the target leaves less than a tile they are multiples of kUnit.
+/// Pieces are no shorter.
 constexpr int kLeastTokens = 8;
-constexpr int kUnit = 4;
+
+/// The multiple of `tile` nearest to `rows`: rows that fill a tile cost next to nothing.
+int nearest_multiple(int rows, int tile) { return (rows + tile / 2) / tile * tile; }
 
 std::size_t digits(int decodes) { return std::bit_width(static_cast<unsigned>(std::max(decodes, 0))); }
 
 }  // namespace
 
-void StepCost::Average::add(double news) {
+void StepCost::Average::add(double news, double least_weight) {
   count = std::min(count + 1, 1 << 20);
-  value += std::max(kNews, 1.0 / count) * (news - value);
+  value += std::max(least_weight, 1.0 / count) * (news - value);
 }
 
 void StepCost::learn(int decodes, int prefill_tokens, double seconds) {
   if (!(seconds > 0)) return;
-  if (prefill_tokens == 0) return decode_seconds_[digits(decodes) % decode_seconds_.size()].add(seconds);
+  if (prefill_tokens == 0) {
+    Average& average = decode_seconds_[digits(decodes) % decode_seconds_.size()];
+    return average.add(seconds, seconds > average.value ? kSlowerNews : kFasterNews);
+  }
   if (prefill_tokens < kTellingTokens) return;
-  if (decodes == 0) return alone_.add(seconds / prefill_tokens);
+  if (decodes == 0) return alone_.add(seconds / prefill_tokens, kNews);
   const std::optional<double> without = decode_seconds(decodes);
   if (!without) return;
   // A step that took no longer than without prompts was lucky; tokens are never free.
-  beside_decodes_.add(std::max(seconds - *without, seconds / 20) / prefill_tokens);
+  beside_decodes_.add(std::max(seconds - *without, seconds / 20) / prefill_tokens, kNews);
 }
 
 std::optional<double> StepCost::decode_seconds(int decodes) const {
@@ -78,8 +89,10 @@ int prefill_allowance(const StepCost& cost, const PrefillShare& share, int decod
   const double tokens = std::min(seconds / *token, static_cast<double>(limit));
   if (tokens >= limit) return limit;
   const int whole = static_cast<int>(tokens);
-  const int unit = whole >= share.tile ? std::max(share.tile, 1) : kUnit;
-  return std::min(limit, std::max(whole / unit * unit, kLeastTokens));
+  const int tile = std::max(share.tile, 1);
+  if (whole >= tile) return whole / tile * tile;
+  const int rows = nearest_multiple(decodes + whole, std::max(share.row_tile, 1));
+  return std::min(limit, std::max(rows - decodes, kLeastTokens));
 }
 
 }  // namespace krait

@@ -29,8 +29,15 @@ RopeKernelArgs checked_rope(const WriteKvArgs& args) {
           .offset = rope.offset};
 }
 
+/// Tokens of a block: large ones load the keys less often, but every thread should have work.
+std::int32_t tokens_of_block(Index tokens, Index heads_per_unit, Index units_per_token, Index threads) {
+  const Index most = std::max<Index>(kAttentionBlockRows / heads_per_unit, kAttentionBlockTokens);
+  const Index even = tokens * units_per_token / (2 * threads);
+  return static_cast<std::int32_t>(std::clamp<Index>(even, kAttentionBlockTokens, most));
+}
+
 /// Cuts every request's query tokens into blocks that share their loads of keys and values.
-std::vector<AttentionBlock> cut_blocks(const PagedAttentionArgs& args) {
+std::vector<AttentionBlock> cut_blocks(const PagedAttentionArgs& args, std::int32_t block_tokens) {
   std::vector<AttentionBlock> blocks;
   for (std::size_t r = 0; r + 1 < args.query_start_loc.size(); ++r) {
     const std::int32_t begin = args.query_start_loc[r];
@@ -38,10 +45,10 @@ std::vector<AttentionBlock> cut_blocks(const PagedAttentionArgs& args) {
     const std::int32_t computed = args.seq_lens[r] - (end - begin);
     if (begin == end) continue;
     require(computed >= 0 && args.seq_lens[r] <= args.max_blocks * args.cache.block_size, "sequence lengths");
-    for (std::int32_t token = begin; token < end; token += kAttentionBlockTokens) {
+    for (std::int32_t token = begin; token < end; token += block_tokens) {
       blocks.push_back(AttentionBlock{.request = static_cast<std::int32_t>(r),
                                       .first_token = token,
-                                      .tokens = std::min(kAttentionBlockTokens, end - token),
+                                      .tokens = std::min(block_tokens, end - token),
                                       .first_position = computed + token - begin});
     }
   }
@@ -75,13 +82,16 @@ void CpuOperations::qk_norm_rope_write_kv(const WriteKvArgs& args) {
 
 void CpuOperations::paged_attention(const PagedAttentionArgs& args) {
   const KvCacheView cache = checked_cache(args.cache);
-  const std::vector<AttentionBlock> blocks = cut_blocks(args);
-  if (blocks.empty()) return;
   const Index tokens = args.query_start_loc.back();
   const Index width = args.q.columns();
   const Index heads = width / cache.head_dim;
   require(width % cache.head_dim == 0 && heads % cache.kv_heads == 0, "query heads");
   const Index group = heads / cache.kv_heads;
+  const Index heads_per_unit = std::min(group, kAttentionUnitHeads);
+  const Index parts = (group + heads_per_unit - 1) / heads_per_unit;
+  const std::int32_t block_tokens = tokens_of_block(tokens, heads_per_unit, cache.kv_heads * parts, pool_.size());
+  const std::vector<AttentionBlock> blocks = cut_blocks(args, block_tokens);
+  if (blocks.empty()) return;
   const AttentionKernelArgs kernel{.q = const_matrix(args.q, tokens, width, "q"),
                                    .out = matrix(args.out, tokens, heads * cache.value_dim, "attention out"),
                                    .cache = cache,
@@ -89,13 +99,13 @@ void CpuOperations::paged_attention(const PagedAttentionArgs& args) {
                                    .block_table = args.block_table.data(),
                                    .max_blocks = args.max_blocks,
                                    .heads = heads,
-                                   .heads_per_unit = std::min(group, kAttentionUnitHeads),
+                                   .heads_per_unit = heads_per_unit,
+                                   .block_tokens = block_tokens,
                                    .scale = args.scale,
                                    .sliding_window = args.sliding_window,
                                    .soft_cap = args.logits_soft_cap,
                                    .sinks = vector_or_null(args.sinks, heads, "sinks")};
   const std::vector<float*> scratch = worker_scratch(kernels_.attention_scratch(kernel));
-  const Index parts = (group + kernel.heads_per_unit - 1) / kernel.heads_per_unit;
   const Index units = static_cast<Index>(blocks.size()) * cache.kv_heads * parts;
   pool_.parallel_for(units, [&](Index begin, Index end, int worker) {
     kernels_.attention(kernel, begin, end, scratch[static_cast<std::size_t>(worker)]);

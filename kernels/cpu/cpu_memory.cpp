@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
@@ -22,9 +23,14 @@ std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE))
 class MappedMemory final : public ReservedMemory {
  public:
   explicit MappedMemory(std::size_t capacity) : capacity_(round_up(std::max<std::size_t>(capacity, 1), page_size())) {
-    void* base = mmap(nullptr, capacity_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    // Begun where a huge page may begin, or the first and every one across a commit's border would be small ones.
+    const std::size_t mapped = capacity_ + kHugePage;
+    void* base = mmap(nullptr, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) throw std::bad_alloc();
-    base_ = static_cast<std::byte*>(base);
+    const std::size_t skipped = kHugePage - reinterpret_cast<std::uintptr_t>(base) % kHugePage;
+    base_ = static_cast<std::byte*>(base) + skipped;
+    munmap(base, skipped);
+    if (skipped < kHugePage) munmap(base_ + capacity_, kHugePage - skipped);
     madvise(base_, capacity_, MADV_HUGEPAGE);
   }
   ~MappedMemory() override { munmap(base_, capacity_); }

@@ -71,4 +71,6 @@ bool CpuPlatform::supports_compute_dtype(DType dtype) const {
 
 int CpuPlatform::preferred_prefill_tile() const { return static_cast<int>(cpu::kGemmRowBlock); }
 
+int CpuPlatform::row_tile() const { return isa_->kernels.gemm_rows; }
+
 }  // namespace krait

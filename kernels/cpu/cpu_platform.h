@@ -38,6 +38,7 @@ class CpuPlatform : public Platform {
   [[nodiscard]] DType default_compute_dtype() const override;
   [[nodiscard]] bool supports_compute_dtype(DType dtype) const override;
   [[nodiscard]] int preferred_prefill_tile() const override;
+  [[nodiscard]] int row_tile() const override;
 
  private:
   std::unique_ptr<const cpu::Isa> isa_;

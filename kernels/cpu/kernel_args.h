@@ -207,7 +207,10 @@ struct AttentionBlock {
   std::int32_t tokens = 0;
   std::int32_t first_position = 0;
 };
+/// Tokens of a block at least, where there are as many: fewer do not pay for loading the keys. At most what keeps the
+/// rows of a block near the processor.
 inline constexpr std::int32_t kAttentionBlockTokens = 8;
+inline constexpr std::int32_t kAttentionBlockRows = 96;
 /// Query heads of one KV head that are worked on together at most: latent attention has one KV head for all of them.
 inline constexpr Index kAttentionUnitHeads = 16;
 
@@ -220,6 +223,7 @@ struct AttentionKernelArgs {
   Index max_blocks = 0;
   Index heads = 0;
   Index heads_per_unit = 0;
+  Index block_tokens = 0;  ///< of the largest block
   float scale = 1.0F;
   Index sliding_window = 0;
   float soft_cap = 0.0F;

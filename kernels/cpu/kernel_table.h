@@ -28,6 +28,8 @@ struct KernelTable {
   const char* name = nullptr;
 
   GemmFn gemm = nullptr;
+  /// Rows that `gemm` multiplies together.
+  int gemm_rows = 0;
   /// Null where the processor has no bf16 dot product; then weights are never packed in pairs.
   GemmFn gemm_pairs = nullptr;
   /// Over float rows and quantised weights: the bits of `gemm` with the same weights in float32.

@@ -8,7 +8,8 @@
 
 namespace krait {
 
-/// One layer's part of the KV pool, whose pages are laid out [page][layer][K|V][token][head][dim].
+/// One layer's part of the KV pool, whose pages are laid out [page][layer][K|V][head][token][dim]: what one
+/// head reads is contiguous.
 struct KvCacheView {
   std::byte* base = nullptr;     ///< first byte of this layer's K in page 0
   std::size_t page_stride = 0;   ///< bytes from a page to the next

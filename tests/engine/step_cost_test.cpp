@@ -44,12 +44,27 @@ TEST_CASE("a target is kept where prompts still get their share", "[scheduler]")
   // 100 ms: 76 ms for the prompt, 38 tokens, cut at the tile.
   CHECK(prefill_allowance(cost, {.target_seconds = 0.1, .tile = 16}, 4, 2048) == 32);
   // A tile that is larger than what the target leaves does not make the piece larger.
-  CHECK(prefill_allowance(cost, {.target_seconds = 0.1, .tile = 192}, 4, 2048) == 36);
+  CHECK(prefill_allowance(cost, {.target_seconds = 0.1, .tile = 192, .row_tile = 1}, 4, 2048) == 38);
   CHECK(prefill_allowance(cost, {.target_seconds = 1, .tile = 192}, 4, 2048) == 384);
   // 25 ms would leave 1 ms for prompts; they get 40 % of a step of 40 ms: 8 tokens, and would never get fewer.
   CHECK(prefill_allowance(cost, {.target_seconds = 0.025, .tile = 16}, 4, 2048) == 8);
   // Never over what the step has.
   CHECK(prefill_allowance(cost, {.target_seconds = 10, .tile = 16}, 4, 300) == 300);
+}
+
+TEST_CASE("small pieces fill up the tiles of rows that a step multiplies", "[scheduler]") {
+  StepCost cost;
+  cost.learn(4, 0, 0.024);
+  cost.learn(4, 100, 0.224);
+  const auto tokens = [&](int decodes, int row_tile) {
+    return prefill_allowance(cost, {.target_seconds = 0.1, .tile = 192, .row_tile = row_tile}, decodes, 2048);
+  };
+  // 38 by the target: 42 rows with 4 decodes, 43 with 5, 46 with 8.
+  CHECK(tokens(4, 6) == 38);
+  CHECK(tokens(5, 6) == 37);
+  CHECK(tokens(8, 6) == 40);
+  CHECK(tokens(8, 12) == 40);
+  CHECK(tokens(4, 12) == 44);
 }
 
 TEST_CASE("an unseen number of decodes costs what the nearest seen one does", "[scheduler]") {
@@ -85,4 +100,16 @@ TEST_CASE("one slow step changes little of what is known, a lasting change all o
   CHECK(after >= before - 4);
   for (int i = 0; i < 60; ++i) cost.learn(16, 32, 0.3);
   CHECK(prefill_allowance(cost, share, 16, 2048) < before * 6 / 10);
+}
+
+TEST_CASE("a slow spell just before a prompt does not make its pieces longer for good", "[scheduler]") {
+  StepCost cost;
+  for (int i = 0; i < 50; ++i) cost.learn(16, 0, i % 2 == 0 ? 0.1 : 0.13);
+  const double undisturbed = cost.decode_seconds(16).value();
+  CHECK(undisturbed > 0.1);
+  CHECK(undisturbed < 0.11);
+  for (int i = 0; i < 10; ++i) cost.learn(16, 0, 0.2);
+  CHECK(cost.decode_seconds(16).value() < 0.14);
+  for (int i = 0; i < 10; ++i) cost.learn(16, 0, 0.1);
+  CHECK(cost.decode_seconds(16).value() < 0.11);
 }

@@ -256,11 +256,15 @@ void check_write(const WriteCase& c) {
   // What the pages must hold now, and nothing else: token 0 in slot 1 of page 2, token 2 in slot 2 of page 1.
   auto expected = before;
   const auto put = [&](int page, int slot, std::size_t offset, const Matrix& rows, int token) {
-    const std::size_t bytes = static_cast<std::size_t>(rows.columns) * sizeof(float);
+    const auto width = rows.columns / cache.kv_heads;
+    const std::size_t bytes = static_cast<std::size_t>(width) * sizeof(float);
     const std::size_t first = static_cast<std::size_t>(cache.view.base - cache.memory.data()) +
                               static_cast<std::size_t>(page) * cache.view.page_stride + offset;
-    std::memcpy(expected.data() + first + static_cast<std::size_t>(slot) * bytes,
-                rows.data.data() + token * rows.columns, bytes);
+    for (int head = 0; head < cache.kv_heads; ++head) {
+      const int row = head * cache.block_size + slot;
+      std::memcpy(expected.data() + first + static_cast<std::size_t>(row) * bytes,
+                  rows.data.data() + token * rows.columns + head * width, bytes);
+    }
   };
   put(2, 1, 0, k, 0);
   put(1, 2, 0, k, 2);

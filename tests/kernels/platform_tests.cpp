@@ -9,6 +9,7 @@ TEST_CASE("Reserved memory commits, keeps, shrinks and comes back as zeros") {
   CpuPlatform platform({.threads = 1});
   const auto memory = platform.reserve(std::size_t{1} << 30);
   CHECK(memory->committed() == 0);
+  CHECK(reinterpret_cast<std::uintptr_t>(memory->data()) % (std::size_t{2} << 20) == 0);
   REQUIRE(memory->commit(100000));
   CHECK(memory->committed() >= 100000);
   CHECK(memory->data()[0] == std::byte{0});

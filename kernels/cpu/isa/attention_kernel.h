@@ -33,7 +33,7 @@ struct AttentionHeads {
 
 inline bool value_is_key(const KvCacheView& cache) { return cache.value_offset == 0; }
 
-inline Index attention_rows(const AttentionKernelArgs& args) { return kAttentionBlockTokens * args.heads_per_unit; }
+inline Index attention_rows(const AttentionKernelArgs& args) { return args.block_tokens * args.heads_per_unit; }
 
 template <typename V>
 Index attention_scratch(const AttentionKernelArgs& args) {
@@ -66,108 +66,165 @@ void load_tile(const AttentionKernelArgs& args, const std::int32_t* pages, Index
   const KvCacheView& cache = args.cache;
   with_stored<V>(cache.dtype, [&](auto stored) {
     using Element = typename decltype(stored)::Element;
-    for (Index i = first; i < end; ++i) {
-      const Index position = tile * kLanes + i;
-      const std::byte* page =
-          cache.base + pages[position / cache.block_size] * static_cast<Index>(cache.page_stride) + offset;
-      const Index row = (position % cache.block_size) * cache.kv_heads + kv_head;
-      const auto* from = reinterpret_cast<const Element*>(page) + row * dim;
-      for (Index d = 0; d < dim; d += kLanes) {
-        V::store(out + i * width + d, stored.load(from + d, lanes_left(d, dim)));
+    const Index whole = dim - dim % kLanes;
+    Index block = (tile * kLanes + first) / cache.block_size;
+    Index slot = (tile * kLanes + first) % cache.block_size;
+    for (Index i = first; i < end; ++block, slot = 0) {
+      const std::byte* page = cache.base + pages[block] * static_cast<Index>(cache.page_stride) + offset;
+      const auto* from = reinterpret_cast<const Element*>(page) + (kv_head * cache.block_size + slot) * dim;
+      for (; i < end && slot < cache.block_size; ++i, ++slot, from += dim) {
+        float* to = out + i * width;
+        for (Index d = 0; d < whole; d += kLanes) V::store(to + d, stored.load(from + d, kLanes));
+        if (whole < dim) V::store(to + whole, stored.load(from + whole, lanes_left(whole, dim)));
       }
     }
   });
 }
 
-/// A tile's rows lie `kv_heads` heads apart, often one a memory page, where the processor's own prefetching does not
+/// A tile's rows are one run of a page, the next tile's another's, where the processor's own prefetching does not
 /// reach.
 inline void prefetch_tile(const AttentionKernelArgs& args, const std::int32_t* pages, Index kv_head, Index first,
                           Index end) {
   const KvCacheView& cache = args.cache;
   const Index element = cache.dtype == DType::kFloat32 ? 4 : 2;
-  const Index key_bytes = cache.head_dim * element;
-  const Index value_bytes = value_is_key(cache) ? 0 : cache.value_dim * element;
-  for (Index position = first; position < end; ++position) {
-    const Index row = (position % cache.block_size) * cache.kv_heads + kv_head;
+  const auto prefetch = [&](const std::byte* part, Index row, Index rows, Index row_bytes) {
+    const std::byte* from = part + row * row_bytes;
+    for (Index i = 0; i < rows * row_bytes; i += 64) __builtin_prefetch(from + i);
+  };
+  Index slot = first % cache.block_size;
+  for (Index position = first; position < end; slot = 0) {
     const std::byte* page = cache.base + pages[position / cache.block_size] * static_cast<Index>(cache.page_stride);
-    const std::byte* values = page + cache.value_offset + row * value_bytes;
-    for (Index i = 0; i < key_bytes; i += 64) __builtin_prefetch(page + row * key_bytes + i);
-    for (Index i = 0; i < value_bytes; i += 64) __builtin_prefetch(values + i);
+    const Index rows = smaller(cache.block_size - slot, end - position);
+    const Index row = kv_head * cache.block_size + slot;
+    prefetch(page, row, rows, cache.head_dim * element);
+    if (!value_is_key(cache)) prefetch(page + cache.value_offset, row, rows, cache.value_dim * element);
+    position += rows;
   }
 }
 
-/// q k^T of one row and kCount keys: one vector accumulator a key.
-template <typename V, int kCount>
+/// q k^T of kRows rows and kKeys keys, a vector accumulator each: scores[r * kLanes + j].
+template <typename V, int kRows, int kKeys>
 void dot_keys(const float* q, const float* keys, Index width, float* scores) {
-  typename V::F acc[kCount];
-#pragma GCC unroll 4
-  for (int j = 0; j < kCount; ++j) acc[j] = V::zero();
+  constexpr int kPairs = kRows * kKeys;
+  typename V::F acc[kPairs];
+#pragma GCC unroll 16
+  for (int i = 0; i < kPairs; ++i) acc[i] = V::zero();
   for (Index d = 0; d < width; d += kLanes) {
-    const auto x = V::load(q + d);
+    typename V::F key[kKeys];
 #pragma GCC unroll 4
-    for (int j = 0; j < kCount; ++j) acc[j] = V::fma(x, V::load(keys + j * width + d), acc[j]);
+    for (int j = 0; j < kKeys; ++j) key[j] = V::load(keys + j * width + d);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const auto x = V::load(q + r * width + d);
+#pragma GCC unroll 4
+      for (int j = 0; j < kKeys; ++j) acc[r * kKeys + j] = V::fma(x, key[j], acc[r * kKeys + j]);
+    }
   }
 #pragma GCC unroll 4
-  for (int j = 0; j < kCount; ++j) scores[j] = V::reduce_add(acc[j]);
+  for (int i = 0; i < kPairs; i += 4) {
+    float sums[4];
+    V::reduce_add4(acc[i], acc[i + 1], acc[i + 2], acc[i + 3], sums);
+#pragma GCC unroll 4
+    for (int lane = 0; lane < 4; ++lane) scores[(i + lane) / kKeys * kLanes + (i + lane) % kKeys] = sums[lane];
+  }
 }
 
-/// acc = acc * correction + sum over j of p[j] values[j], j in order, for kCount vectors from column d on.
-template <typename V, int kCount>
-void add_values(float* acc, float correction, const float* p, const float* values, Index stride, Index first,
-                Index end) {
-  typename V::F sum[kCount];
+/// acc = acc * correction + sum over j of p[j] values[j], j in order, for kRows rows and kVectors vectors from the
+/// pointers on.
+template <typename V, int kRows, int kVectors>
+void add_values(float* acc, Index acc_stride, const float* correction, const float* p, const float* values,
+                Index stride, Index first, Index end) {
+  typename V::F sum[kRows][kVectors];
 #pragma GCC unroll 4
-  for (int i = 0; i < kCount; ++i) sum[i] = V::mul(V::load(acc + i * kLanes), V::set1(correction));
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kVectors; ++i) {
+      sum[r][i] = V::mul(V::load(acc + r * acc_stride + i * kLanes), V::set1(correction[r]));
+    }
+  }
   for (Index j = first; j < end; ++j) {
-    const auto weight = V::set1(p[j]);
+    typename V::F value[kVectors];
 #pragma GCC unroll 4
-    for (int i = 0; i < kCount; ++i) sum[i] = V::fma(weight, V::load(values + j * stride + i * kLanes), sum[i]);
+    for (int i = 0; i < kVectors; ++i) value[i] = V::load(values + j * stride + i * kLanes);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const auto weight = V::set1(p[r * kLanes + j]);
+#pragma GCC unroll 4
+      for (int i = 0; i < kVectors; ++i) sum[r][i] = V::fma(weight, value[i], sum[r][i]);
+    }
   }
 #pragma GCC unroll 4
-  for (int i = 0; i < kCount; ++i) V::store(acc + i * kLanes, sum[i]);
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kVectors; ++i) V::store(acc + r * acc_stride + i * kLanes, sum[r][i]);
+  }
 }
 
-/// exp of one value, by the vector code.
-template <typename V>
-float exp_scalar(float x) {
-  float lanes[kLanes];
-  V::store(lanes, Math<V>::exp(V::set1(x)));
-  return lanes[0];
+/// Scores of kRows rows to weights exp(score - max) in place, with the rows' max and sum brought up to date: what they
+/// have gathered until now counts `correction` times.
+template <typename V, int kRows>
+void weigh(const AttentionKernelArgs& args, const AttentionScratch& s, Index row, Index first, Index end, float* p,
+           float* correction) {
+  float shrink[kLanes] = {};
+  bool higher = false;
+  typename V::F weights[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    float* scores = p + r * kLanes;
+    for (Index j = 0; j < first; ++j) scores[j] = -__builtin_inff();
+    for (Index j = end; j < kLanes; ++j) scores[j] = -__builtin_inff();
+    auto scaled = V::mul(V::load(scores), V::set1(args.scale));
+    if (args.soft_cap > 0.0F) {
+      const auto cap = V::set1(args.soft_cap);
+      const auto capped = V::mul(cap, Math<V>::tanh(V::div(scaled, cap)));
+      // tanh(-inf) would bring the hidden keys back.
+      scaled = V::select(V::lt(V::set1(-__builtin_inff()), scaled), capped, scaled);
+    }
+    const float tile_max = V::reduce_max(scaled);
+    const float old_max = s.max[row + r];
+    const float new_max = tile_max > old_max ? tile_max : old_max;
+    weights[r] = Math<V>::exp(V::sub(scaled, V::set1(new_max)));
+    V::store(scores, weights[r]);
+    s.max[row + r] = new_max;
+    correction[r] = 1.0F;
+    shrink[r] = old_max - new_max;
+    higher = higher || new_max != old_max;
+  }
+  // The highest score of a row is mostly that of an earlier tile, and exp(0) is 1.
+  if (higher) {
+    float factors[kLanes];
+    V::store(factors, Math<V>::exp(V::load(shrink)));
+    for (int r = 0; r < kRows; ++r) correction[r] = factors[r];
+  }
+  for (int r = 0; r < kRows; ++r) s.sum[row + r] = s.sum[row + r] * correction[r] + V::reduce_add(weights[r]);
 }
 
-/// Folds keys [first, end) of the loaded tile into one row.
-template <typename V>
+/// Folds keys [first, end) of the loaded tile into kRows rows.
+template <typename V, int kRows>
 void fold_tile(const AttentionKernelArgs& args, const AttentionScratch& s, Index row, Index first, Index end) {
-  const float* q = s.q + row * s.width;
-  float p[kLanes];
-  V::store(p, V::set1(-__builtin_inff()));
-  Index j = first;
-  for (; j + 4 <= end; j += 4) dot_keys<V, 4>(q, s.keys + j * s.width, s.width, p + j);
-  for (; j < end; ++j) dot_keys<V, 1>(q, s.keys + j * s.width, s.width, p + j);
-  auto scores = V::mul(V::load(p), V::set1(args.scale));
-  if (args.soft_cap > 0.0F) {
-    const auto cap = V::set1(args.soft_cap);
-    const auto capped = V::mul(cap, Math<V>::tanh(V::div(scores, cap)));
-    // tanh(-inf) would bring the hidden keys back.
-    scores = V::select(V::lt(V::set1(-__builtin_inff()), scores), capped, scores);
+  // What the registers hold as accumulators: four vectors, or sixteen.
+  constexpr int kKeys = V::kRegisters == 32 || kRows == 1 ? 4 : 4 / kRows;
+  float p[kRows * kLanes];
+  // Keys beside [first, end) share the last or first step: their scores are dropped.
+  for (Index j = first / kKeys * kKeys; j < end; j += kKeys) {
+    dot_keys<V, kRows, kKeys>(s.q + row * s.width, s.keys + j * s.width, s.width, p + j);
   }
-  const float tile_max = V::reduce_max(scores);
-  const float old_max = s.max[row];
-  const float new_max = tile_max > old_max ? tile_max : old_max;
-  const auto weights = Math<V>::exp(V::sub(scores, V::set1(new_max)));
-  const float correction = exp_scalar<V>(old_max - new_max);
-  s.max[row] = new_max;
-  s.sum[row] = s.sum[row] * correction + V::reduce_add(weights);
-  V::store(p, weights);
+  float correction[kRows];
+  weigh<V, kRows>(args, s, row, first, end, p, correction);
   float* acc = s.acc + row * s.value_width;
   Index d = 0;
-  for (; d + 4 * kLanes <= s.value_width; d += 4 * kLanes) {
-    add_values<V, 4>(acc + d, correction, p, s.values + d, s.value_stride, first, end);
+  for (; d + kKeys * kLanes <= s.value_width; d += kKeys * kLanes) {
+    add_values<V, kRows, kKeys>(acc + d, s.value_width, correction, p, s.values + d, s.value_stride, first, end);
   }
   for (; d < s.value_width; d += kLanes) {
-    add_values<V, 1>(acc + d, correction, p, s.values + d, s.value_stride, first, end);
+    add_values<V, kRows, 1>(acc + d, s.value_width, correction, p, s.values + d, s.value_stride, first, end);
   }
 }
+
+/// Keys of one tile.
+struct KeyRange {
+  Index first = 0;
+  Index end = 0;
+};
 
 /// The first key that a query at `position` sees.
 inline Index first_visible(const AttentionKernelArgs& args, Index position) {
@@ -222,12 +279,24 @@ void attend(const AttentionKernelArgs& args, const AttentionScratch& s, const At
                    s.value_stride);
     }
     prefetch_tile(args, pages, heads.kv_head, base + kLanes, smaller(end_key, base + 2 * kLanes));
-    for (Index token = 0; token < block.tokens; ++token) {
-      const Index position = block.first_position + token;
-      const Index first = larger(first_visible(args, position) - base, 0);
-      const Index end = smaller(position + 1 - base, kLanes);
-      if (first >= end) continue;
-      for (Index h = 0; h < heads.count; ++h) fold_tile<V>(args, s, token * heads.count + h, first, end);
+    const auto visible = [&](Index row) {
+      const Index position = block.first_position + row / heads.count;
+      return KeyRange{larger(first_visible(args, position) - base, 0), smaller(position + 1 - base, kLanes)};
+    };
+    constexpr int kRows = V::kRegisters == 32 ? 4 : 2;
+    const Index rows = block.tokens * heads.count;
+    for (Index row = 0; row < rows;) {
+      const KeyRange keys = visible(row);
+      const KeyRange last = row + kRows <= rows ? visible(row + kRows - 1) : KeyRange{};
+      if (keys.first >= keys.end) {
+        ++row;
+      } else if (keys.first == last.first && keys.end == last.end) {
+        fold_tile<V, kRows>(args, s, row, keys.first, keys.end);
+        row += kRows;
+      } else {
+        fold_tile<V, 1>(args, s, row, keys.first, keys.end);
+        ++row;
+      }
     }
   }
   finish_rows<V>(args, s, block, heads);

@@ -43,25 +43,28 @@ void norm_and_rotate(float* row, Index heads, const float* norm, const WriteKvKe
   }
 }
 
-/// Writes rows of `width` elements of one token to their place behind `first`, the K or V part of the slot's page.
+/// Writes one token's heads, `dim` elements each, to slot `offset` of a page's K or V part [head][token][dim].
 template <typename V>
-void write_row(const KvCacheView& cache, std::byte* first, Index offset, const float* row, Index width) {
+void write_heads(const KvCacheView& cache, std::byte* part, Index offset, const float* row, Index dim) {
   with_stored<V>(cache.dtype, [&](auto stored) {
-    auto* to = reinterpret_cast<typename decltype(stored)::Element*>(first) + offset * width;
-    for (Index i = 0; i < width; i += kLanes) {
-      const int n = lanes_left(i, width);
-      stored.store(to + i, load<V>(row + i, n), n);
+    using Element = typename decltype(stored)::Element;
+    for (Index head = 0; head < cache.kv_heads; ++head) {
+      Element* to = reinterpret_cast<Element*>(part) + (head * cache.block_size + offset) * dim;
+      for (Index i = 0; i < dim; i += kLanes) {
+        const int n = lanes_left(i, dim);
+        stored.store(to + i, load<V>(row + head * dim + i, n), n);
+      }
     }
   });
 }
 
-/// Writes the K and V rows of one token; a page holds [token][head][dim] of each. `v` is null where V is a part of K.
+/// Writes the K and V rows of one token. `v` is null where V is a part of K.
 template <typename V>
 void write_token(const KvCacheView& cache, Index slot, const float* k, const float* v) {
   std::byte* page = cache.base + (slot / cache.block_size) * static_cast<Index>(cache.page_stride);
   const Index offset = slot % cache.block_size;
-  write_row<V>(cache, page, offset, k, Index{cache.kv_heads} * cache.head_dim);
-  if (v != nullptr) write_row<V>(cache, page + cache.value_offset, offset, v, Index{cache.kv_heads} * cache.value_dim);
+  write_heads<V>(cache, page, offset, k, cache.head_dim);
+  if (v != nullptr) write_heads<V>(cache, page + cache.value_offset, offset, v, cache.value_dim);
 }
 
 /// A range of tokens: norm, rotation, write. A slot of -1 writes nothing (a replayed token, or padding).

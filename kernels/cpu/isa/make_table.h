@@ -87,6 +87,7 @@ KernelTable make_table(const char* name) {
   KernelTable table{};
   table.name = name;
   table.gemm = gemm<V>;
+  table.gemm_rows = V::kGemmRows;
   table.gemm_quantized = gemm_quantized<V>;
   table.gemm_int8 = gemm_int8<V>;
   table.int8_row = int8_row<V>;

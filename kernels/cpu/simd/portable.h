@@ -172,6 +172,13 @@ struct VecPortable {
     }
     return t[0];
   }
+  /// Four of them: out[0] of a to out[3] of d.
+  static void reduce_add4(const F& a, const F& b, const F& c, const F& d, float* out) {
+    out[0] = reduce_add(a);
+    out[1] = reduce_add(b);
+    out[2] = reduce_add(c);
+    out[3] = reduce_add(d);
+  }
   static float reduce_max(const F& a) {
     float t[16];
     std::memcpy(t, a.v, sizeof(t));
