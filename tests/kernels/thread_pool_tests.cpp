@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <numeric>
 
 namespace krait {
@@ -50,6 +51,22 @@ TEST_CASE("Two threads may use one pool, and a loop may start a loop") {
   work();
   other.join();
   CHECK(total == 2 * 200 * 4 * 2);
+}
+
+TEST_CASE("A worker that has finished helps one that has not") {
+  ThreadPool pool(2);
+  std::atomic<int> done{0};
+  std::atomic<bool> alone{false};
+  pool.parallel_for(8, [&](std::int64_t begin, std::int64_t end, int) {
+    if (begin == 0) {
+      // Only another worker can do what is left of this one's part meanwhile.
+      const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+      while (done < 8 - end && !alone) alone = std::chrono::steady_clock::now() > limit;
+    }
+    done += static_cast<int>(end - begin);
+  });
+  CHECK(done == 8);
+  CHECK_FALSE(alone);
 }
 
 TEST_CASE("The default is the usable cores") {
