@@ -42,7 +42,12 @@ void int8_tile(const Int8Rows& x, const std::int8_t* a, const QuantizedPanel* pa
       const std::int8_t* four = bytes + at / (4 * kLanes) * Weights::kSteps;
       typename V::I w[kPanels];
 #pragma GCC unroll 2
-      for (int p = 0; p < kPanels; ++p) w[p] = V::load_words(panels[p].data + data + at);
+      for (int p = 0; p < kPanels; ++p) {
+        const std::int8_t* words = panels[p].data + data + at;
+        // One row waits for memory alone: the same place of the panels after these, which are the next to be read.
+        if constexpr (kRows == 1 && kPanels == 2) __builtin_prefetch(words + 2 * (panels[1].data - panels[0].data));
+        w[p] = V::load_words(words);
+      }
       if constexpr (kInt4) {
         const auto mask = V::iset1(0x0f0f0f0f);
         typename V::I part[kPanels];
