@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/simd/add_eights.h"
+
 namespace krait::cpu {
 namespace {
 
@@ -119,15 +121,9 @@ struct VecAvx2 {
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
-  /// The four sums are transposed on the way, so that they share their additions.
   static void reduce_add4(F a, F b, F c, F d, float* out) {
-    const __m256 ac = halves_added(_mm256_add_ps(a.lo, a.hi), _mm256_add_ps(c.lo, c.hi));
-    const __m256 bd = halves_added(_mm256_add_ps(b.lo, b.hi), _mm256_add_ps(d.lo, d.hi));
-    // Lanes a02 b02 a13 b13 | c02 d02 c13 d13.
-    const __m256 two = _mm256_add_ps(_mm256_unpacklo_ps(ac, bd), _mm256_unpackhi_ps(ac, bd));
-    const __m128 low = _mm256_castps256_ps128(two);
-    const __m128 high = _mm256_extractf128_ps(two, 1);
-    _mm_storeu_ps(out, _mm_add_ps(_mm_movelh_ps(low, high), _mm_movehl_ps(high, low)));
+    add_eights(_mm256_add_ps(a.lo, a.hi), _mm256_add_ps(b.lo, b.hi), _mm256_add_ps(c.lo, c.hi),
+               _mm256_add_ps(d.lo, d.hi), out);
   }
   static float reduce_max(F a) {
     const __m256 eight = _mm256_max_ps(a.lo, a.hi);
@@ -163,10 +159,6 @@ struct VecAvx2 {
   static __m256i in_order(__m256i sum) {
     __asm__("" : "+x"(sum));
     return sum;
-  }
-  /// [low half + high half of a | the same of b]
-  static __m256 halves_added(__m256 a, __m256 b) {
-    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
   }
   static I lanes_below(int n) {
     const __m256i count = _mm256_set1_epi32(n);

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/simd/add_eights.h"
+
 namespace krait::cpu {
 namespace {
 
@@ -84,15 +86,9 @@ struct VecAvx512 {
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
   }
-  /// The four sums are transposed on the way, so that they share their additions.
   static void reduce_add4(F a, F b, F c, F d, float* out) {
-    const __m256 ac = halves_added(_mm256_add_ps(low(a), high(a)), _mm256_add_ps(low(c), high(c)));
-    const __m256 bd = halves_added(_mm256_add_ps(low(b), high(b)), _mm256_add_ps(low(d), high(d)));
-    // Lanes a02 b02 a13 b13 | c02 d02 c13 d13.
-    const __m256 two = _mm256_add_ps(_mm256_unpacklo_ps(ac, bd), _mm256_unpackhi_ps(ac, bd));
-    const __m128 first = _mm256_castps256_ps128(two);
-    const __m128 second = _mm256_extractf128_ps(two, 1);
-    _mm_storeu_ps(out, _mm_add_ps(_mm_movelh_ps(first, second), _mm_movehl_ps(second, first)));
+    add_eights(_mm256_add_ps(low(a), high(a)), _mm256_add_ps(low(b), high(b)), _mm256_add_ps(low(c), high(c)),
+               _mm256_add_ps(low(d), high(d)), out);
   }
   static float reduce_max(F a) {
     const __m256 eight = _mm256_max_ps(low(a), high(a));
@@ -110,10 +106,6 @@ struct VecAvx512 {
 
  private:
   static M lanes_below(int n) { return static_cast<M>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1); }
-  /// [low half + high half of a | the same of b]
-  static __m256 halves_added(__m256 a, __m256 b) {
-    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
-  }
   static __m256 low(F a) { return _mm512_castps512_ps256(a); }
   static __m256 high(F a) { return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1)); }
   static __m256i load16(const std::uint16_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
