@@ -114,7 +114,6 @@ int run_serve(const CommandInput& input) {
       {.snapshots = load_options.snapshots, .has_state = model.serving->summary().state_bytes_per_request > 0}, stats);
   signals.serving();
   service.add_model(model.served);
-  if (service.sessions() != nullptr) service.sessions()->read_directory();
   front_ends.set_serving(true);
 
   log_summary(model.serving->summary(), model.served);

@@ -166,6 +166,12 @@ asio::awaitable<void> answer_sessions(const Route& route, std::string body, Http
     co_await writer.send(std::move(reply));
     co_return;
   }
+  // Not an empty list while loading: a client would take it for an answer.
+  if (const Result<ServedModel> any = context.service.find_model({}); !any.ok()) {
+    HttpReply reply = session_error(any.error(), log);
+    co_await writer.send(std::move(reply));
+    co_return;
+  }
   if (route.endpoint == Endpoint::kGetSessionFile) {
     co_await send_file(route.parameter, *sessions, writer, log);
     co_return;

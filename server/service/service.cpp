@@ -43,6 +43,7 @@ std::string make_request_id(const std::string& prefix) {
 Service::Service(int worker_threads, ServiceObserver* observer) : observer_(observer), workers_(worker_threads) {}
 
 void Service::add_model(ServedModel model) {
+  if (sessions_ != nullptr) sessions_->read_directory(model);
   std::lock_guard lock(mutex_);
   models_.push_back(std::move(model));
 }

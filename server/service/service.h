@@ -24,12 +24,13 @@ class Service {
   explicit Service(int worker_threads = 2, ServiceObserver* observer = nullptr);
 
   /// Starts to serve a model. Before the first one, requests are answered "loading". A second name may share an engine.
+  /// The sessions that the directory has are there from its first request on.
   void add_model(ServedModel model);
   [[nodiscard]] std::vector<ServedModel> models() const;
   /// The named model, or the first for an empty name.
   [[nodiscard]] Result<ServedModel> find_model(const std::string& name) const;
 
-  /// From now on requests may be saved and gone on with. Call it before the first request.
+  /// From now on requests may be saved and gone on with. Call it before the first model is added.
   void enable_sessions(SessionOptions options);
   /// Null when sessions are off.
   [[nodiscard]] SessionService* sessions() const { return sessions_.get(); }

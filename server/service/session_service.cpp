@@ -19,6 +19,22 @@ std::int64_t seconds_since_1970() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+/// Makes it one of this model's sessions. Errors: kInvalidArgument when it is not.
+Status give_to(const ServedModel& model, Session& session) {
+  session.model = model.name;
+  return check_image(*model.engine, session);
+}
+
+/// A file that this server, or one before it, has written.
+Result<ReadSession> read_own(const SessionDirectory& directory, const std::string& name, const ServedModel& model) {
+  const Result<std::string> bytes = directory.read(name);
+  if (!bytes.ok()) return bytes.error();
+  Result<ReadSession> read = read_session_file(*bytes);
+  if (!read.ok()) return read;
+  if (Status status = give_to(model, read->session); !status.ok()) return std::move(status).error();
+  return read;
+}
+
 }  // namespace
 
 SessionService::SessionService(SessionOptions options, FindModel find_model)
@@ -59,23 +75,15 @@ void SessionService::load(std::string name, std::string bytes, Saved done) {
 
 Result<SessionInfo> SessionService::load_now(const std::string& name, const std::string& bytes) {
   if (Status status = check_session_name(name, "name"); !status.ok()) return std::move(status).error();
-  Result<ReadSession> read = read_file(bytes, false);
-  if (!read.ok()) return std::move(read).error();
-  return keep(name, std::make_shared<const Session>(std::move(read->session)), read->created);
-}
-
-Result<ReadSession> SessionService::read_file(const std::string& bytes, bool trusted) const {
   Result<ReadSession> read = read_session_file(bytes);
-  if (!read.ok()) return read;
-  Session& session = read->session;
+  if (!read.ok()) return std::move(read).error();
   // Servers may call one model by different names: what it is, the image says.
-  Result<ServedModel> model = find_model_(session.model);
+  Result<ServedModel> model = find_model_(read->session.model);
   if (!model.ok()) model = find_model_({});
   if (!model.ok()) return std::move(model).error();
-  session.model = model->name;
-  if (!trusted) session.isolation = make_request_id("");
-  if (Status status = check_image(*model->engine, session); !status.ok()) return std::move(status).error();
-  return read;
+  read->session.isolation = make_request_id("");
+  if (Status status = give_to(*model, read->session); !status.ok()) return std::move(status).error();
+  return keep(name, std::make_shared<const Session>(std::move(read->session)), read->created);
 }
 
 Result<SessionInfo> SessionService::keep(const std::string& name, std::shared_ptr<const Session> session,
@@ -89,16 +97,16 @@ Result<SessionInfo> SessionService::keep(const std::string& name, std::shared_pt
   return std::move(status).error();
 }
 
-void SessionService::read_directory() {
+void SessionService::read_directory(const ServedModel& model) {
   if (directory_ == nullptr) return;
   const std::lock_guard lock(directory_mutex_);
   std::map<std::uint64_t, NamedSession> by_file;
   int found = 0;
   for (const SessionDirectory::Entry& entry : directory_->list()) {
+    if (store_.find(entry.name, {}).ok()) continue;  // taken by a model that came before
     Status status = ok_status();
     if (!by_file.contains(entry.file)) {
-      const Result<std::string> bytes = directory_->read(entry.name);
-      Result<ReadSession> read = bytes.ok() ? read_file(*bytes, true) : Result<ReadSession>(bytes.error());
+      Result<ReadSession> read = read_own(*directory_, entry.name, model);
       if (read.ok()) {
         by_file[entry.file] = {.session = std::make_shared<const Session>(std::move(read->session)),
                                .info = {.created = read->created}};

@@ -33,9 +33,9 @@ class SessionService {
   /// Throws StartupError for a directory that cannot be used.
   SessionService(SessionOptions options, FindModel find_model);
 
-  /// Takes what the directory has; what is damaged, of another model or too much is named in the log and left out. Call
-  /// it once, when the model is there.
-  void read_directory();
+  /// Takes what the directory has of a model that will be served; what is damaged, of another model or too much is
+  /// named in the log and left out.
+  void read_directory(const ServedModel& model);
 
   /// Saves a request that has ended, in place of what has the name. Errors: those of RecentRequests::find and
   /// SessionStore::put, a bad name, the engine's.
@@ -58,8 +58,6 @@ class SessionService {
 
  private:
   Result<SessionInfo> save_now(const std::string& name, const std::string& request_id);
-  /// The session in a file, of a model that is served.
-  [[nodiscard]] Result<ReadSession> read_file(const std::string& bytes, bool trusted) const;
   /// Into memory, and onto the disk.
   Result<SessionInfo> keep(const std::string& name, std::shared_ptr<const Session> session, std::int64_t created);
   Result<SessionInfo> load_now(const std::string& name, const std::string& bytes);

@@ -137,6 +137,7 @@ TEST_CASE("With a key, all but health and version ask for it") {
 
 TEST_CASE("While no model is there, everything but /version is 503") {
   Service service;
+  service.enable_sessions({});
   const HttpServer server({}, service, [] { return std::string(); });
   const auto ask = [&](const std::string& request) {
     HttpClient client(server.port());
@@ -147,6 +148,7 @@ TEST_CASE("While no model is there, everything but /version is 503") {
   CHECK_THAT(ask(get("/v1/models")), StartsWith("HTTP/1.1 503"));
   CHECK_THAT(ask(post("/v1/completions", R"({"prompt": "x"})")),
              StartsWith("HTTP/1.1 503") && Contains("Retry-After: 5"));
+  CHECK_THAT(ask(get("/v1/sessions")), StartsWith("HTTP/1.1 503"));
   CHECK_THAT(ask(get("/version")), StartsWith("HTTP/1.1 200"));
 }
 

@@ -9,6 +9,7 @@
 #include "server/service/session_prompt.h"
 #include "server/service/session_store.h"
 #include "tests/server/fake_engine.h"
+#include "tests/temp_folder.h"
 
 namespace krait::server {
 namespace {
@@ -197,8 +198,8 @@ TEST_CASE("A conversation keeps the session's tokens where they spell its beginn
 }
 
 struct SessionFixture {
-  SessionFixture() {
-    service.enable_sessions({.max_bytes = 100000});
+  explicit SessionFixture(const std::string& directory = {}) {
+    service.enable_sessions({.max_bytes = 100000, .directory = directory});
     service.add_model(fake_model(engine));
   }
   Error run(GenerationRequest request) {
@@ -284,6 +285,25 @@ TEST_CASE_METHOD(SessionFixture, "A loaded file is kept apart from what others c
   CHECK_THAT(load("forged", bytes_of(make_session_file(std::make_shared<const Session>(forged), 1))).error().message,
              Contains("not of its tokens"));
   CHECK_FALSE(load("bad name", file).ok());
+}
+
+TEST_CASE("The directory's sessions are there as soon as the model is") {
+  const test::TempFolder folder;
+  const std::string& directory = folder.path();
+  {
+    SessionFixture first(directory);
+    CHECK(first.run(SessionFixture::chat("one", "abc")).message.empty());
+    REQUIRE(first.save("s", "one").ok());
+  }
+  SessionFixture second(directory);
+  REQUIRE(second.service.sessions()->list().size() == 1);
+  CHECK(second.service.sessions()->list()[0].num_tokens == 7);
+  // The same model by a second name: the session stays the first one's.
+  ServedModel alias = fake_model(second.engine);
+  alias.name = "alias";
+  second.service.add_model(alias);
+  REQUIRE(second.service.sessions()->list().size() == 1);
+  CHECK(second.service.sessions()->list()[0].model == fake_model(second.engine).name);
 }
 
 TEST_CASE_METHOD(SessionFixture, "Requests that fail are remembered as such") {
