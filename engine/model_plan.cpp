@@ -244,7 +244,8 @@ ModelPlan make_model_plan(const LoadOptions& options) {
       .platform = *plan.platform,
       .mamba = options.mamba,
       .parallel = {},
-      .kv_cache_dtype = compute_dtype == DType::kFloat32 ? DType::kFloat32 : DType::kBFloat16,
+      .kv_cache_dtype =
+          options.kv_cache_dtype.value_or(compute_dtype == DType::kFloat32 ? DType::kFloat32 : DType::kBFloat16),
       .auto_ssm_dtype = peek_model_config(options.model_path).ssm_state_dtype.value_or(DType::kFloat32)};
   plan.model = make_model(options.model_path, context);
   plan.runner = std::make_unique<ModelRunner>(*plan.platform, *plan.model, options.mamba, options.block_size);

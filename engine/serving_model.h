@@ -36,6 +36,7 @@ struct LoadOptions {
   int threads = 0;         ///< 0: all cores
   std::string cpu_isa = "auto";
   std::optional<DType> compute_dtype;               ///< nullopt: the platform's default
+  std::optional<DType> kv_cache_dtype;              ///< nullopt: float32 if it is computed in float32, else bfloat16
   Quantization quantization = Quantization::kNone;  ///< of weights that the checkpoint has unquantised
   MambaConfig mamba;
   CacheMemory cache_memory;

@@ -9,7 +9,7 @@ namespace {
 /// The cache with its value_dim written out.
 KvCacheView checked_cache(KvCacheView cache) {
   require(cache.base != nullptr && cache.block_size > 0 && cache.kv_heads > 0 && cache.head_dim > 0, "KV cache");
-  require(is_kernel_float(cache.dtype), "KV cache dtype");
+  require(is_kernel_float(cache.dtype) || cache.dtype == DType::kInt8, "KV cache dtype");
   if (cache.value_dim == 0) cache.value_dim = cache.head_dim;
   require(cache.value_dim > 0 && (cache.value_offset > 0 || cache.value_dim <= cache.head_dim), "value_dim");
   return cache;

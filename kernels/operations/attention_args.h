@@ -4,12 +4,19 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/dtype.h"
 #include "kernels/tensor.h"
 
 namespace krait {
 
+/// Bytes of one head's `dim` elements of one token in a KV cache. int8 has a float32 scale for each such row.
+inline std::size_t kv_row_bytes(DType dtype, int dim) {
+  return static_cast<std::size_t>(dim) * dtype_size(dtype) + (dtype == DType::kInt8 ? sizeof(float) : 0);
+}
+
 /// One layer's part of the KV pool, whose pages are laid out [page][layer][K|V][head][token][dim]: what one
-/// head reads is contiguous.
+/// head reads is contiguous. In int8 the scales follow, [page][layer][K|V][head][token], and x is q * scale with
+/// scale = max |x| / 127 of the row: a token's row is rounded alone, whatever is written before or beside it.
 struct KvCacheView {
   std::byte* base = nullptr;     ///< first byte of this layer's K in page 0
   std::size_t page_stride = 0;   ///< bytes from a page to the next

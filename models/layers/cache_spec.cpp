@@ -1,5 +1,7 @@
 #include "models/layers/cache_spec.h"
 
+#include "kernels/operations/attention_args.h"
+
 namespace krait {
 namespace {
 
@@ -20,15 +22,12 @@ Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 std::size_t bytes_per_token(const CacheSpec& spec) {
   const auto kv = [](const auto& attention) {
-    return 2 * static_cast<std::size_t>(attention.kv_heads) * static_cast<std::size_t>(attention.head_dim) *
-           dtype_size(attention.dtype);
+    return 2 * static_cast<std::size_t>(attention.kv_heads) * kv_row_bytes(attention.dtype, attention.head_dim);
   };
   return std::visit(Overloaded{
                         [&](const FullAttentionSpec& attention) { return kv(attention); },
                         [&](const SlidingWindowSpec& attention) { return kv(attention); },
-                        [](const MlaSpec& mla) {
-                          return static_cast<std::size_t>(mla.latent_dim + mla.rope_dim) * dtype_size(mla.dtype);
-                        },
+                        [](const MlaSpec& mla) { return kv_row_bytes(mla.dtype, mla.latent_dim + mla.rope_dim); },
                         [](const MambaSpec&) { return std::size_t{0}; },
                     },
                     spec);

@@ -61,6 +61,9 @@ LoadOptions make_reference_options(const CommandInput& input, const PerplexityFl
   const std::string dtype = flags.reference_compute_dtype.empty() ? "float32" : flags.reference_compute_dtype;
   set_option(reference.values, "compute-dtype", dtype, "--reference-compute-dtype");
   set_option(reference.values, "quantization", "none", "--reference");
+  for (const char* cache : {"kv-cache-dtype", "mamba-cache-dtype", "mamba-ssm-cache-dtype"}) {
+    set_option(reference.values, cache, "auto", "--reference");
+  }
   LoadOptions options = make_load_options(reference.values, resolve_model_or_throw(reference));
   options.cache_dir.clear();
   return options;

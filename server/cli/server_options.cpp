@@ -94,6 +94,7 @@ LoadOptions make_load_options(const OptionValues& values, const std::string& mod
   options.cpu_isa = values.text("cpu-isa").value_or("auto");
   options.compute_dtype = as_dtype(values, "compute-dtype");
   options.quantization = as_quantization(values);
+  options.kv_cache_dtype = as_dtype(values, "kv-cache-dtype");
   options.mamba = make_mamba_config(values);
   options.cache_memory = parse_cache_memory(values.text("cache-memory").value_or("")).value_or(CacheMemory{});
   options.cache_dir = values.text("cache-dir").value_or("");

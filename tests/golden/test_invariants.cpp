@@ -30,11 +30,12 @@ struct Variant {
   std::optional<DType> ssm_dtype = std::nullopt;
   std::optional<DType> conv_dtype = std::nullopt;
   Quantization quantization = Quantization::kNone;
+  std::optional<DType> kv_dtype = std::nullopt;
 };
 
 const Variant kVariants[] = {{},
                              {.compute_dtype = DType::kBFloat16},
-                             {.compute_dtype = DType::kInt8, .quantization = Quantization::kInt8},
+                             {.compute_dtype = DType::kInt8, .quantization = Quantization::kInt8, .kv_dtype = DType::kInt8},
                              {.compute_dtype = DType::kFloat32, .quantization = Quantization::kInt4},
                              {.compute_dtype = DType::kInt8, .quantization = Quantization::kInt4},
                              {.ssm_dtype = DType::kBFloat16, .conv_dtype = DType::kBFloat16},
@@ -45,6 +46,7 @@ TinyModel::Options options_of(const Variant& variant, int threads = 1) {
   options.threads = threads;
   options.compute_dtype = variant.compute_dtype;
   options.quantization = variant.quantization;
+  options.kv_cache_dtype = variant.kv_dtype;
   options.mamba.ssm_cache_dtype = variant.ssm_dtype;
   options.mamba.conv_cache_dtype = variant.conv_dtype;
   return options;

@@ -19,11 +19,11 @@ constexpr int kMaxPositions = 2048;
 TinyModel::TinyModel(const std::string& folder, const Options& options) {
   const std::string path = (std::filesystem::path(KRAIT_SOURCE_DIR) / folder).string();
   platform_ = std::make_unique<CpuPlatform>(CpuOptions{.threads = options.threads, .isa = options.isa});
-  const LayerContext context{
-      .platform = *platform_,
-      .mamba = options.mamba,
-      .parallel = {},
-      .kv_cache_dtype = options.compute_dtype == DType::kFloat32 ? DType::kFloat32 : DType::kBFloat16};
+  const LayerContext context{.platform = *platform_,
+                             .mamba = options.mamba,
+                             .parallel = {},
+                             .kv_cache_dtype = options.kv_cache_dtype.value_or(
+                                 options.compute_dtype == DType::kFloat32 ? DType::kFloat32 : DType::kBFloat16)};
   model_ = make_model(path, context);
   runner_ = std::make_unique<ModelRunner>(*platform_, *model_, options.mamba, options.block_size);
   const Checkpoint checkpoint(path);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ class TinyModel {
     std::string isa = "auto";
     DType compute_dtype = DType::kFloat32;
     Quantization quantization = Quantization::kNone;
+    std::optional<DType> kv_cache_dtype{};  ///< as --kv-cache-dtype
     MambaConfig mamba;
     int block_size = 16;
   };

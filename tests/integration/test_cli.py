@@ -80,6 +80,7 @@ def test_help_and_version(arguments: tuple[str, ...]) -> None:
         (("serve", DEMO, "--port", "70000"), ["port", "70000", "65535"]),
         (("serve", DEMO, "--cache-memory", "2 bananas"), ["cache-memory", "bananas", "MiB"]),
         (("serve", DEMO, "--compute-dtype", "float7"), ["compute-dtype", "float7", "bfloat16"]),
+        (("serve", DEMO, "--kv-cache-dtype", "int4"), ["kv-cache-dtype", "int4", "int8"]),
         (("serve", DEMO, "--mamba-backend", "magic"), ["Unknown Mamba SSU backend: 'magic'", "native"]),
         (("serve", DEMO, "--mamba-backend", "flashinfer"), ["flashinfer"]),
         (("serve", DEMO, "--mamba-attention-backend", "mamba2=magic"), ["magic", "mamba2"]),

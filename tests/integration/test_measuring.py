@@ -46,6 +46,11 @@ def test_the_reference_is_float32_and_agrees_with_itself(fable: Path) -> None:
     assert rounded["max_kl_divergence"] >= rounded["p99_kl_divergence"] >= rounded["mean_kl_divergence"]
     assert abs(rounded["perplexity_change_percent"]) < 0.2
     assert rounded["top1_agreement"] > 0.97
+    # The caches' types are the model's too, and not the reference's.
+    caches = perplexity("--file", fable, "--compute-dtype", "float32", "--reference", "--kv-cache-dtype", "int8",
+                        "--mamba-ssm-cache-dtype", "bfloat16")
+    assert caches["reference_perplexity"] == rounded["reference_perplexity"]
+    assert 0 < caches["mean_kl_divergence"] < 1e-2
 
 
 @pytest.mark.parametrize(("compute", "weights", "percent"), [("bfloat16", "none", 0.2), ("float32", "int8", 0.5)])

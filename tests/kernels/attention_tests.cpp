@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
 
 #include "tests/kernels/kv_support.h"
 
@@ -18,6 +19,9 @@ std::vector<double> reference(const KvPages& cache, const KvSequence& s, const M
                               const AttentionOptions& options) {
   const int dim = cache.head_dim, value_dim = cache.value_dim;
   const int heads = static_cast<int>(q.columns) / dim;
+  const Matrix keys = test::stored_rows(s.k, dim, dtype);
+  const Matrix values =
+      cache.value_is_key ? KvSequence::leading_parts(keys, cache) : test::stored_rows(s.v, value_dim, dtype);
   std::vector<double> out;
   for (int t = 0; t < q.rows; ++t) {
     for (int h = 0; h < heads; ++h) {
@@ -28,8 +32,7 @@ std::vector<double> reference(const KvPages& cache, const KvSequence& s, const M
       for (int j = options.window > 0 ? std::max(0, t - options.window + 1) : 0; j <= t; ++j) {
         double score = 0.0;
         for (int d = 0; d < dim; ++d) {
-          score += static_cast<double>(q.at(t, h * dim + d)) *
-                   static_cast<double>(test::round_to(s.k.at(j, kv * dim + d), dtype));
+          score += static_cast<double>(q.at(t, h * dim + d)) * static_cast<double>(keys.at(j, kv * dim + d));
         }
         score *= static_cast<double>(options.scale);
         const auto cap = static_cast<double>(options.soft_cap);
@@ -37,7 +40,7 @@ std::vector<double> reference(const KvPages& cache, const KvSequence& s, const M
         total += std::exp(score);
         for (int d = 0; d < value_dim; ++d) {
           result[static_cast<std::size_t>(d)] +=
-              std::exp(score) * static_cast<double>(test::round_to(s.v.at(j, kv * value_dim + d), dtype));
+              std::exp(score) * static_cast<double>(values.at(j, kv * value_dim + d));
         }
       }
       for (const double x : result) out.push_back(x / total);
@@ -61,7 +64,7 @@ namespace {
 /// Every option on a random sequence in caches of every dtype.
 void check_against_reference(test::Random& random, const KvShape& shape, int heads, int block) {
   const int tokens = random.integer(1, 60);
-  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16, DType::kInt8}) {
     CAPTURE(shape.kv_heads, shape.head_dim, shape.value_dim, shape.value_is_key, heads, tokens, block);
     CAPTURE(dtype_name(dtype));
     KvPages cache(80, block, shape, dtype);
@@ -109,6 +112,29 @@ TEST_CASE("Latent attention: the values are the first part of the cached keys") 
   check_against_reference(random, {.head_dim = 18, .value_is_key = true}, 3, 16);
 }
 
+namespace {
+
+void check_cuts(test::Machine& machine, const KvShape& shape, int heads, DType dtype) {
+  test::Random random(21);
+  KvPages cache(10, 16, shape, dtype);
+  const KvSequence sequence(random, cache, 100, 1);
+  const Matrix q = random.matrix(100, heads * shape.head_dim, 2.0F);
+  sequence.write(machine.ops(), cache, 0, 100);
+  for (const AttentionOptions& options : all_options(random, heads)) {
+    const Matrix whole = attend(machine.ops(), cache, sequence, q, 0, 100, options);
+    Matrix pieces;
+    for (int begin = 0; begin < 100;) {
+      const int end = std::min(100, begin + random.integer(1, 25));
+      pieces.append(attend(machine.ops(), cache, sequence, q, begin, end, options));
+      begin = end;
+    }
+    CAPTURE(options.window, options.soft_cap);
+    CHECK(test::same_bits(pieces, whole));
+  }
+}
+
+}  // namespace
+
 TEST_CASE("A prompt cut anywhere, and decode, give the attention of the whole prompt") {
   struct Case {
     KvShape shape;
@@ -120,23 +146,24 @@ TEST_CASE("A prompt cut anywhere, and decode, give the attention of the whole pr
                                 {{.head_dim = 56, .value_dim = 40, .value_is_key = true}, 20}};
   for (const auto& machine : test::machines()) {
     for (const Case& one : cases) {
-      test::Random random(21);
-      KvPages cache(10, 16, one.shape, DType::kBFloat16);
-      const KvSequence sequence(random, cache, 100, 1);
-      const Matrix q = random.matrix(100, one.heads * one.shape.head_dim, 2.0F);
-      sequence.write(machine->ops(), cache, 0, 100);
-      for (const AttentionOptions& options : all_options(random, one.heads)) {
-        const Matrix whole = attend(machine->ops(), cache, sequence, q, 0, 100, options);
-        Matrix pieces;
-        for (int begin = 0; begin < 100;) {
-          const int end = std::min(100, begin + random.integer(1, 25));
-          pieces.append(attend(machine->ops(), cache, sequence, q, begin, end, options));
-          begin = end;
-        }
-        CAPTURE(machine->label, one.heads, one.shape.head_dim, options.window, options.soft_cap);
-        CHECK(test::same_bits(pieces, whole));
+      for (const DType dtype : {DType::kBFloat16, DType::kInt8}) {
+        CAPTURE(machine->label, one.heads, one.shape.head_dim, dtype_name(dtype));
+        check_cuts(*machine, one.shape, one.heads, dtype);
       }
     }
+  }
+}
+
+TEST_CASE("A row that is not finite stays one in an int8 cache, and harms no other") {
+  test::Machine& machine = *test::machines().back();
+  test::Random random(6);
+  KvPages cache(3, 16, 2, 20, DType::kInt8);
+  KvSequence sequence(random, cache, 20, 1);
+  sequence.k.at(7, 3) = std::numeric_limits<float>::infinity();
+  sequence.write(machine.ops(), cache, 0, 20);
+  const Matrix out = attend(machine.ops(), cache, sequence, random.matrix(20, 40), 0, 20, {});
+  for (int t = 0; t < 20; ++t) {
+    for (int i = 0; i < 40; ++i) CHECK(std::isnan(out.at(t, i)) == (t >= 7 && i < 20));
   }
 }
 

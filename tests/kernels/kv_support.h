@@ -1,5 +1,9 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <span>
+
 #include "tests/kernels/test_support.h"
 
 namespace krait::test {
@@ -29,9 +33,9 @@ struct KvPages {
         head_dim(shape.head_dim),
         value_dim(shape.value_dim == 0 ? shape.head_dim : shape.value_dim),
         value_is_key(shape.value_is_key) {
-    const std::size_t row = static_cast<std::size_t>(block) * static_cast<std::size_t>(kv_heads) * dtype_size(dtype);
-    const std::size_t keys = row * static_cast<std::size_t>(head_dim);
-    const std::size_t layer = keys + (value_is_key ? 0 : row * static_cast<std::size_t>(value_dim));
+    const std::size_t rows = static_cast<std::size_t>(block) * static_cast<std::size_t>(kv_heads);
+    const std::size_t keys = rows * kv_row_bytes(dtype, head_dim);
+    const std::size_t layer = keys + (value_is_key ? 0 : rows * kv_row_bytes(dtype, value_dim));
     memory.assign(2 * layer * static_cast<std::size_t>(pages), std::byte{0xff});
     view = KvCacheView{.base = memory.data() + layer,
                        .page_stride = 2 * layer,
@@ -45,6 +49,24 @@ struct KvPages {
   KvPages(int pages, int block, int heads, int dim, DType dtype)
       : KvPages(pages, block, KvShape{.kv_heads = heads, .head_dim = dim}, dtype) {}
 };
+
+/// What a cache keeps of rows of `dim` elements.
+inline Matrix stored_rows(const Matrix& m, int dim, DType dtype) {
+  Matrix kept = m;
+  for (std::size_t row = 0; row < kept.data.size(); row += static_cast<std::size_t>(dim)) {
+    const std::span<float> values(kept.data.data() + row, static_cast<std::size_t>(dim));
+    float max = 0.0F;
+    for (const float x : values) max = std::max(max, std::abs(x));
+    for (float& x : values) {
+      if (dtype != DType::kInt8) {
+        x = round_to(x, dtype);
+      } else {
+        x = max < 1e-30F ? 0.0F : std::nearbyint(x * (127.0F / max)) * (max / 127.0F);
+      }
+    }
+  }
+  return kept;
+}
 
 /// One sequence's keys, values and pages.
 struct KvSequence {

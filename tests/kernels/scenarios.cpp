@@ -237,7 +237,7 @@ std::vector<float> recurrences(const Bench& bench, std::uint32_t seed) {
 std::vector<float> write_and_attend(const Bench& bench, std::uint32_t seed) {
   Random random(seed);
   std::vector<float> out;
-  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16, DType::kInt8}) {
     const int dim = 2 * random.integer(4, 40);
     KvPages cache(8, 16, 2, dim, dtype);
     const KvSequence sequence(random, cache, 75, 1);
@@ -273,7 +273,7 @@ std::vector<float> write_and_attend(const Bench& bench, std::uint32_t seed) {
 std::vector<float> latent_attention(const Bench& bench, std::uint32_t seed) {
   Random random(seed);
   std::vector<float> out;
-  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16, DType::kInt8}) {
     const int latent = random.integer(10, 70), rotary = 2 * random.integer(1, 20), heads = random.integer(1, 40);
     KvPages cache(8, 16, {.head_dim = latent + rotary, .value_dim = latent, .value_is_key = true}, dtype);
     const KvSequence sequence(random, cache, 75, 1);

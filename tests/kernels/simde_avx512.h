@@ -50,6 +50,10 @@ inline simde__m128i cvtepi32_epi8(simde__m512i a) {
                               return static_cast<std::int8_t>(x);
                             }));
 }
+inline simde__m512i cvtepi8_epi32(simde__m128i a) {
+  return __builtin_bit_cast(simde__m512i, map_lanes<Int32Lanes>(__builtin_bit_cast(Int8Lanes, a),
+                                                                [](std::int8_t x) { return std::int32_t{x}; }));
+}
 inline simde__m512i srai_epi32(simde__m512i a, int count) {
   return __builtin_bit_cast(simde__m512i, map_lanes<Int32Lanes>(__builtin_bit_cast(Int32Lanes, a),
                                                                 [&](std::int32_t x) { return x >> count; }));
@@ -120,6 +124,7 @@ inline simde__m256i cvtps_ph(simde__m512 a) {
 #define _mm512_cvtepu16_epi32(a) krait::simde::cvtepu16_epi32(a)
 #define _mm512_cvtepi32_epi16(a) krait::simde::cvtepi32_epi16(a)
 #define _mm512_cvtepi32_epi8(a) krait::simde::cvtepi32_epi8(a)
+#define _mm512_cvtepi8_epi32(a) krait::simde::cvtepi8_epi32(a)
 #define _mm512_srai_epi32(a, count) krait::simde::srai_epi32(a, count)
 #define _mm512_maskz_loadu_ps(mask, p) krait::simde::maskz_loadu_ps(mask, p)
 #define _mm512_mask_storeu_ps(p, mask, a) krait::simde::mask_storeu_ps(p, mask, a)

@@ -136,6 +136,7 @@ TEST_CASE("Defaults become the options of the server and of the loader") {
   CHECK(load.max_queue == 1024);
   CHECK(load.cache_memory.share == 0.5);
   CHECK_FALSE(load.compute_dtype.has_value());
+  CHECK_FALSE(load.kv_cache_dtype.has_value());
   CHECK_FALSE(load.max_model_len.has_value());
   CHECK(load.mamba.backend == "native");
 }

@@ -59,26 +59,59 @@ inline AttentionScratch attention_layout(const AttentionKernelArgs& args, float*
   return s;
 }
 
+/// Calls fn(page, slot, position, rows) for the runs of positions [first, end) that lie in one page.
+template <typename Fn>
+void for_page_runs(const KvCacheView& cache, const std::int32_t* pages, Index first, Index end, Fn fn) {
+  for (Index position = first; position < end;) {
+    const Index slot = position % cache.block_size;
+    const Index rows = smaller(cache.block_size - slot, end - position);
+    fn(cache.base + pages[position / cache.block_size] * static_cast<Index>(cache.page_stride), slot, position, rows);
+    position += rows;
+  }
+}
+
+/// Rows from number `row` on of a page's K or V part, `dim` elements each, as float32 rows.
+template <typename V>
+void load_rows(const KvCacheView& cache, const std::byte* part, Index row, Index rows, Index dim, float* out,
+               Index width) {
+  const Index whole = dim - dim % kLanes;
+  if (cache.dtype == DType::kInt8) {
+    const auto* from = reinterpret_cast<const std::int8_t*>(part) + row * dim;
+    const std::byte* scales = part + cache.kv_heads * cache.block_size * dim;
+    for (Index i = 0; i < rows; ++i, from += dim, out += width) {
+      float scale = 0.0F;
+      __builtin_memcpy(&scale, scales + (row + i) * Index{sizeof(float)}, sizeof(scale));
+      const auto factor = V::set1(scale);
+      for (Index d = 0; d < whole; d += kLanes) {
+        V::store(out + d, V::mul(V::to_float(V::load_bytes(from + d)), factor));
+      }
+      if (whole == dim) continue;
+      std::int8_t last[kLanes] = {};
+      for (Index d = whole; d < dim; ++d) last[d - whole] = from[d];
+      V::store(out + whole, V::mul(V::to_float(V::load_bytes(last)), factor));
+    }
+    return;
+  }
+  with_stored<V>(cache.dtype, [&](auto stored) {
+    using Element = typename decltype(stored)::Element;
+    const auto* from = reinterpret_cast<const Element*>(part) + row * dim;
+    for (Index i = 0; i < rows; ++i, from += dim, out += width) {
+      for (Index d = 0; d < whole; d += kLanes) V::store(out + d, stored.load(from + d, kLanes));
+      if (whole < dim) V::store(out + whole, stored.load(from + whole, lanes_left(whole, dim)));
+    }
+  });
+}
+
 /// Copies keys or values [first, end) of a tile, `dim` elements each, to float32 rows.
 template <typename V>
 void load_tile(const AttentionKernelArgs& args, const std::int32_t* pages, Index kv_head, std::size_t offset, Index dim,
                Index tile, Index first, Index end, float* out, Index width) {
-  const KvCacheView& cache = args.cache;
-  with_stored<V>(cache.dtype, [&](auto stored) {
-    using Element = typename decltype(stored)::Element;
-    const Index whole = dim - dim % kLanes;
-    Index block = (tile * kLanes + first) / cache.block_size;
-    Index slot = (tile * kLanes + first) % cache.block_size;
-    for (Index i = first; i < end; ++block, slot = 0) {
-      const std::byte* page = cache.base + pages[block] * static_cast<Index>(cache.page_stride) + offset;
-      const auto* from = reinterpret_cast<const Element*>(page) + (kv_head * cache.block_size + slot) * dim;
-      for (; i < end && slot < cache.block_size; ++i, ++slot, from += dim) {
-        float* to = out + i * width;
-        for (Index d = 0; d < whole; d += kLanes) V::store(to + d, stored.load(from + d, kLanes));
-        if (whole < dim) V::store(to + whole, stored.load(from + whole, lanes_left(whole, dim)));
-      }
-    }
-  });
+  const Index base = tile * kLanes;
+  for_page_runs(args.cache, pages, base + first, base + end,
+                [&](const std::byte* page, Index slot, Index position, Index rows) {
+                  load_rows<V>(args.cache, page + offset, kv_head * args.cache.block_size + slot, rows, dim,
+                               out + (position - base) * width, width);
+                });
 }
 
 /// A tile's rows are one run of a page, the next tile's another's, where the processor's own prefetching does not
@@ -86,20 +119,16 @@ void load_tile(const AttentionKernelArgs& args, const std::int32_t* pages, Index
 inline void prefetch_tile(const AttentionKernelArgs& args, const std::int32_t* pages, Index kv_head, Index first,
                           Index end) {
   const KvCacheView& cache = args.cache;
-  const Index element = cache.dtype == DType::kFloat32 ? 4 : 2;
+  const Index element = cache.dtype == DType::kFloat32 ? 4 : cache.dtype == DType::kInt8 ? 1 : 2;
   const auto prefetch = [&](const std::byte* part, Index row, Index rows, Index row_bytes) {
     const std::byte* from = part + row * row_bytes;
     for (Index i = 0; i < rows * row_bytes; i += 64) __builtin_prefetch(from + i);
   };
-  Index slot = first % cache.block_size;
-  for (Index position = first; position < end; slot = 0) {
-    const std::byte* page = cache.base + pages[position / cache.block_size] * static_cast<Index>(cache.page_stride);
-    const Index rows = smaller(cache.block_size - slot, end - position);
+  for_page_runs(cache, pages, first, end, [&](const std::byte* page, Index slot, Index, Index rows) {
     const Index row = kv_head * cache.block_size + slot;
     prefetch(page, row, rows, cache.head_dim * element);
     if (!value_is_key(cache)) prefetch(page + cache.value_offset, row, rows, cache.value_dim * element);
-    position += rows;
-  }
+  });
 }
 
 /// q k^T of kRows rows and kKeys keys, a vector accumulator each: scores[r * kLanes + j].

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cpu/isa/gemm_epilogue.h"
+#include "kernels/cpu/isa/int8_rounding.h"
 #include "kernels/cpu/isa/quantized_panel.h"
 
 /// Products of rows rounded to int8 with quantised weights. Each block of 32 k is one exact integer; a sum is one chain
@@ -168,40 +169,21 @@ void gemm_int8(const GemmArgs& args, const GemmUnit& unit, float* scratch) {
   }
 }
 
-/// The nearest integers (the even one of two) of |a| < 2^22.
-template <typename V>
-typename V::I nearest(typename V::F a) {
-  const auto magic = V::set1(12582912.0F);
-  return V::isub(V::bits(V::add(a, magic)), V::bits(magic));
-}
-
-/// q = round(x * (127 / max |x|)), scale = max |x| / 127. A row whose largest element is below 1e-30 counts as zeros.
+/// A row as int8, padded with zeros to `depth`, with the sum of each block and the row's scale behind it.
 template <typename V>
 void int8_row(const float* x, std::int8_t* out, Index n, Index depth) {
-  auto largest = V::zero();
-  auto finite = V::zero();  // NaN once an element was not
-  for (Index i = 0; i < n; i += kLanes) {
-    const auto value = load<V>(x + i, lanes_left(i, n));
-    finite = V::fma(value, V::zero(), finite);
-    largest = V::max(V::abs(value), largest);
-  }
-  const bool bad = V::any(V::is_nan(finite));
-  const float max = bad ? 0.0F : V::reduce_max(largest);
-  const bool zero = max < 1e-30F;
-  const auto factor = V::set1(zero ? 0.0F : 127.0F / max);
+  const Int8Rounding rounding = int8_rounding<V>(x, n);
   auto* sums = reinterpret_cast<float*>(out + depth);
   for (Index block = 0; block * kQuantBlock < depth; ++block) {
     auto sum = V::zero();
     for (Index i = block * kQuantBlock; i < (block + 1) * kQuantBlock; i += kLanes) {
-      const int lanes = lanes_left(i, n);
-      auto q = V::iset1(0);
-      if (lanes > 0 && !zero) q = nearest<V>(V::mul(load<V>(x + i, lanes), factor));
+      const auto q = round_int8<V>(x + i, lanes_left(i, n), rounding);
       V::store_bytes(out + i, q);
       sum = V::add(sum, V::to_float(q));
     }
     sums[block] = V::reduce_add(sum);
   }
-  sums[depth / kQuantBlock] = bad ? __builtin_nanf("") : zero ? 0.0F : max / 127.0F;
+  sums[depth / kQuantBlock] = rounding.scale;
 }
 
 }  // namespace

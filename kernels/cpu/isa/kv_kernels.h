@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cpu/isa/convert.h"
+#include "kernels/cpu/isa/int8_rounding.h"
 #include "kernels/cpu/isa/norm_kernels.h"
 
 namespace krait::cpu {
@@ -43,9 +44,29 @@ void norm_and_rotate(float* row, Index heads, const float* norm, const WriteKvKe
   }
 }
 
+/// As `write_heads`, each head with a scale of its own.
+template <typename V>
+void write_int8_heads(const KvCacheView& cache, std::byte* part, Index offset, const float* row, Index dim) {
+  for (Index head = 0; head < cache.kv_heads; ++head, row += dim) {
+    const Index at = head * cache.block_size + offset;
+    auto* to = reinterpret_cast<std::int8_t*>(part) + at * dim;
+    const Int8Rounding rounding = int8_rounding<V>(row, dim);
+    const Index whole = dim - dim % kLanes;
+    for (Index i = 0; i < whole; i += kLanes) V::store_bytes(to + i, round_int8<V>(row + i, kLanes, rounding));
+    if (whole < dim) {
+      std::int8_t last[kLanes];
+      V::store_bytes(last, round_int8<V>(row + whole, lanes_left(whole, dim), rounding));
+      for (Index i = whole; i < dim; ++i) to[i] = last[i - whole];
+    }
+    std::byte* scales = part + cache.kv_heads * cache.block_size * dim;
+    __builtin_memcpy(scales + at * Index{sizeof(float)}, &rounding.scale, sizeof(float));
+  }
+}
+
 /// Writes one token's heads, `dim` elements each, to slot `offset` of a page's K or V part [head][token][dim].
 template <typename V>
 void write_heads(const KvCacheView& cache, std::byte* part, Index offset, const float* row, Index dim) {
+  if (cache.dtype == DType::kInt8) return write_int8_heads<V>(cache, part, offset, row, dim);
   with_stored<V>(cache.dtype, [&](auto stored) {
     using Element = typename decltype(stored)::Element;
     for (Index head = 0; head < cache.kv_heads; ++head) {

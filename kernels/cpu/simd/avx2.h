@@ -97,6 +97,10 @@ struct VecAvx2 {
     _mm256_storeu_si256(words, a.lo);
     _mm256_storeu_si256(words + 1, a.hi);
   }
+  static I load_bytes(const std::int8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))};
+  }
   static void store_bytes(std::int8_t* p, I a) {
     const __m256i halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xd8);
     const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));

@@ -67,6 +67,9 @@ struct VecAvx512 {
 
   static I load_words(const std::int8_t* p) { return _mm512_loadu_si512(p); }
   static void store_words(std::int8_t* p, I a) { _mm512_storeu_si512(p, a); }
+  static I load_bytes(const std::int8_t* p) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
   static void store_bytes(std::int8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
   }

@@ -142,6 +142,10 @@ struct VecPortable {
     return out;
   }
   static void store_words(std::int8_t* p, const I& a) { std::memcpy(p, a.v, sizeof(a.v)); }
+  /// Sixteen signed bytes.
+  static I load_bytes(const std::int8_t* p) {
+    return each<I>([&](int i) { return static_cast<std::int32_t>(p[i]); });
+  }
   /// Lanes of -128 to 127 as bytes.
   static void store_bytes(std::int8_t* p, const I& a) {
     for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int8_t>(a.v[i]);

@@ -58,6 +58,9 @@ TEST_CASE("state dtypes are the user's, else the checkpoint's, else float32") {
 
 TEST_CASE("attention specs have bytes a token and none a request") {
   CHECK(bytes_per_token(FullAttentionSpec{.kv_heads = 2, .head_dim = 32, .dtype = DType::kBFloat16}) == 256);
+  // A byte an element and a float32 scale for each head's K and V; one for a latent row.
+  CHECK(bytes_per_token(FullAttentionSpec{.kv_heads = 2, .head_dim = 32, .dtype = DType::kInt8}) == 128 + 16);
+  CHECK(bytes_per_token(MlaSpec{.latent_dim = 64, .rope_dim = 16, .dtype = DType::kInt8}) == 80 + 4);
   CHECK(bytes_per_token(SlidingWindowSpec{.kv_heads = 1, .head_dim = 8, .window = 16, .dtype = DType::kFloat32}) == 64);
   CHECK(bytes_per_token(MlaSpec{.latent_dim = 512, .rope_dim = 64, .dtype = DType::kBFloat16}) == 1152);
   CHECK(bytes_per_request(FullAttentionSpec{.kv_heads = 2, .head_dim = 32}) == 0);
