@@ -225,8 +225,9 @@ std::vector<double> normed_and_rotated(const WriteCase& c, const float* head, co
     }
   }
   for (int i = 0; i < c.rotary / 2; ++i) {
-    double& a = x[static_cast<std::size_t>(c.offset + (c.interleaved ? 2 * i : i))];
-    double& b = x[static_cast<std::size_t>(c.offset + (c.interleaved ? 2 * i + 1 : i + c.rotary / 2))];
+    const int first = c.interleaved ? 2 * i : i, second = c.interleaved ? 2 * i + 1 : i + c.rotary / 2;
+    double& a = x.at(static_cast<std::size_t>(c.offset) + static_cast<std::size_t>(first));
+    double& b = x.at(static_cast<std::size_t>(c.offset) + static_cast<std::size_t>(second));
     const double from_a = a, from_b = b;
     a = from_a * static_cast<double>(cos[i]) - from_b * static_cast<double>(sin[i]);
     b = from_b * static_cast<double>(cos[i]) + from_a * static_cast<double>(sin[i]);
