@@ -1,12 +1,10 @@
 #include "kernels/cpu/cpu_weight.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
-#include <string>
 #include <utility>
 
 #include "kernels/cpu/cpu_memory.h"
+#include "kernels/cpu/float_panels.h"
 #include "kernels/cpu/quantized_panels.h"
 #include "kernels/cpu/weight_parts.h"
 #include "kernels/result.h"
@@ -14,68 +12,6 @@
 
 namespace krait::cpu {
 namespace {
-
-bool exact_in_bfloat16(const std::vector<Part>& parts) {
-  for (const Part& part : parts) {
-    if (part.view.dtype == DType::kBFloat16) continue;
-    for (Index row = 0; row < part.rows; ++row) {
-      for (Index column = 0; column < part.columns; ++column) {
-        const float value = part.at(row, column);
-        const float rounded = bfloat16_to_float(float_to_bfloat16(value));
-        if (std::bit_cast<std::uint32_t>(value) != std::bit_cast<std::uint32_t>(rounded)) return false;
-      }
-    }
-  }
-  return true;
-}
-
-/// Writes one column of a panel. `base` is the panel's first byte.
-void pack_column(const Part& part, Index row, Index lane, WeightLayout layout, std::byte* base) {
-  auto* floats = reinterpret_cast<float*>(base);
-  auto* halves = reinterpret_cast<std::uint16_t*>(base);
-  for (Index k = 0; k < part.columns; ++k) {
-    const float value = part.at(row, k);
-    switch (layout) {
-      case WeightLayout::kFloat32:
-        floats[k * kLanes + lane] = value;
-        break;
-      case WeightLayout::kBFloat16:
-        halves[k * kLanes + lane] = float_to_bfloat16(value);
-        break;
-      case WeightLayout::kBFloat16Pairs:
-        halves[(k / 2 * kLanes + lane) * 2 + k % 2] = float_to_bfloat16(value);
-        break;
-      case WeightLayout::kInt8:
-      case WeightLayout::kInt4:
-        KRAIT_BUG("a column of float panels in a quantised layout");
-    }
-  }
-}
-
-std::size_t panel_bytes(WeightLayout layout, Index k) {
-  const Index depth = layout == WeightLayout::kBFloat16Pairs ? k + k % 2 : k;
-  return static_cast<std::size_t>(depth * kLanes) * (layout == WeightLayout::kFloat32 ? 4 : 2);
-}
-
-WeightLayout float_layout(const std::vector<Part>& parts, bool pairs) {
-  if (!exact_in_bfloat16(parts)) return WeightLayout::kFloat32;
-  return pairs ? WeightLayout::kBFloat16Pairs : WeightLayout::kBFloat16;
-}
-
-Buffer pack_panels(const ColumnMap& map, WeightLayout layout, Index k, ThreadPool& pool) {
-  const std::size_t stride = panel_bytes(layout, k);
-  Buffer buffer = allocate_buffer(stride * static_cast<std::size_t>(map.panels()));
-  auto* base = static_cast<std::byte*>(buffer.data.get());
-  pool.parallel_for(map.panels(), [&](Index begin, Index end, int) {
-    std::memset(base + stride * static_cast<std::size_t>(begin), 0, stride * static_cast<std::size_t>(end - begin));
-    for (Index index = begin * kLanes; index < end * kLanes; ++index) {
-      const auto [part, row] = map.column(index);
-      if (part == nullptr) continue;
-      pack_column(*part, row, index % kLanes, layout, base + stride * static_cast<std::size_t>(index / kLanes));
-    }
-  });
-  return buffer;
-}
 
 Buffer pack_bias(const ColumnMap& map) {
   Buffer buffer = allocate_buffer(static_cast<std::size_t>(map.panels() * kLanes) * sizeof(float));
@@ -103,7 +39,7 @@ PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, c
   Buffer panels;
   if (scheme.quantization == Quantization::kNone) {
     weight.layout = float_layout(parts, kernels.gemm_pairs != nullptr && scheme.compute_dtype == DType::kBFloat16);
-    panels = pack_panels(map, weight.layout, weight.k, pool);
+    panels = pack_float_panels(map, weight.layout, weight.k, pool);
   } else {
     weight.layout = scheme.quantization == Quantization::kInt4 ? WeightLayout::kInt4 : WeightLayout::kInt8;
     const bool has_zeros = std::any_of(source.quantized.begin(), source.quantized.end(),

@@ -6,23 +6,13 @@
 #include <vector>
 
 #include "kernels/cpu/cpu_memory.h"
+#include "kernels/cpu/interleave.h"
 #include "kernels/thread_pool.h"
 
 namespace krait::cpu {
 namespace {
 
 Index round_up_to(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-/// One column of the rank's part as floats, `step` apart.
-void read_column(const Part& part, Index row, float* to, Index step) {
-  const Index first = (part.row_begin + row) * part.view.row_stride + part.column_begin;
-  if (part.view.dtype == DType::kBFloat16) {
-    const auto* from = part.view.as<const std::uint16_t>() + first;
-    for (Index k = 0; k < part.columns; ++k) to[k * step] = bfloat16_to_float(from[k]);
-  } else {
-    for (Index k = 0; k < part.columns; ++k) to[k * step] = part.at(row, k);
-  }
-}
 
 /// Writes one column of quantised values with its scales into lane `lane` of a panel.
 class ColumnCopy {
@@ -108,19 +98,26 @@ Buffer quantize_panels(const ColumnMap& map, WeightLayout layout, const Quantize
   Buffer buffer = allocate_buffer(static_cast<std::size_t>(form.panel_bytes * map.panels()));
   auto* base = static_cast<std::byte*>(buffer.data.get());
   const Index depth = round_up_to(k, kQuantBlock);
-  std::vector<std::vector<float>> columns(static_cast<std::size_t>(pool.size()));
-  for (std::vector<float>& worker : columns) worker.resize(static_cast<std::size_t>(depth * kLanes));
+  // A worker's rows, one of zeros, and the same side by side.
+  const std::size_t row_floats = static_cast<std::size_t>(depth);
+  std::vector<std::vector<float>> memory(static_cast<std::size_t>(pool.size()));
+  for (std::vector<float>& worker : memory) worker.resize((2 * kLanes + 1) * row_floats);
   pool.parallel_for(map.panels(), [&](Index begin, Index end, int worker) {
-    std::vector<float>& floats = columns[static_cast<std::size_t>(worker)];
+    float* floats = memory[static_cast<std::size_t>(worker)].data();
+    const float* zeros = floats + kLanes * depth;
+    float* panel_floats = floats + (kLanes + 1) * depth;
     for (Index panel = begin; panel < end; ++panel) {
-      std::fill(floats.begin(), floats.end(), 0.0F);
+      PanelRows rows;
       for (Index lane = 0; lane < kLanes; ++lane) {
         const auto [part, row] = map.column(panel * kLanes + lane);
-        if (part != nullptr) read_column(*part, row, floats.data() + lane, kLanes);
+        if (part != nullptr) part->read_row(row, floats + lane * depth);
+        rows[static_cast<std::size_t>(lane)] =
+            reinterpret_cast<const std::byte*>(part == nullptr ? zeros : floats + lane * depth);
       }
+      interleave<std::uint32_t>(rows, depth, reinterpret_cast<std::byte*>(panel_floats));
       std::byte* to = base + panel * form.panel_bytes;
       std::fill(to, to + form.data, std::byte{0});
-      kernels.quantize_panel(floats.data(), depth, layout, form, to);
+      kernels.quantize_panel(panel_floats, depth, layout, form, to);
     }
   });
   return buffer;

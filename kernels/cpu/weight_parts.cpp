@@ -1,5 +1,7 @@
 #include "kernels/cpu/weight_parts.h"
 
+#include <cstring>
+
 #include "kernels/result.h"
 
 namespace krait::cpu {
@@ -36,6 +38,31 @@ float weight_element(const TensorView& view, Index row, Index column) {
       return bfloat16_to_float(view.as<const std::uint16_t>()[index]);
     default:
       return float16_to_float(view.as<const std::uint16_t>()[index]);
+  }
+}
+
+const std::byte* Part::row_bytes(Index row) const {
+  const Index first = (row_begin + row) * view.row_stride + column_begin;
+  return view.as<const std::byte>() + first * static_cast<Index>(dtype_size(view.dtype));
+}
+
+void Part::read_row(Index row, float* to) const {
+  const std::byte* from = row_bytes(row);
+  if (view.dtype == DType::kFloat32) {
+    std::memcpy(to, from, static_cast<std::size_t>(columns) * sizeof(float));
+    return;
+  }
+  const auto convert = [&](auto as_float) {
+    for (Index i = 0; i < columns; ++i) {
+      std::uint16_t half = 0;
+      std::memcpy(&half, from + i * Index{sizeof(half)}, sizeof(half));
+      to[i] = as_float(half);
+    }
+  };
+  if (view.dtype == DType::kBFloat16) {
+    convert(bfloat16_to_float);
+  } else {
+    convert(float16_to_float);
   }
 }
 

@@ -26,9 +26,9 @@ struct Part {
   Index column_begin = 0;
   Index columns = 0;
 
-  [[nodiscard]] float at(Index row, Index column) const {
-    return weight_element(view, row_begin + row, column_begin + column);
-  }
+  /// `columns` elements of one row: as they are, or as floats.
+  [[nodiscard]] const std::byte* row_bytes(Index row) const;
+  void read_row(Index row, float* to) const;
   [[nodiscard]] float bias_at(Index row) const {
     return bias == nullptr ? 0.0F : weight_element(*bias, 0, row_begin + row);
   }

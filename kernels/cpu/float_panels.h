@@ -1,0 +1,19 @@
+#pragma once
+
+#include <vector>
+
+#include "kernels/cpu/weight_parts.h"
+
+namespace krait {
+class ThreadPool;
+}
+
+namespace krait::cpu {
+
+/// The smallest layout that keeps every value: bfloat16 (`pairs`: two k side by side) or float32.
+WeightLayout float_layout(const std::vector<Part>& parts, bool pairs);
+
+/// The columns of `map` with `k` inputs as panels of `layout`, a panel a thread at a time.
+Buffer pack_float_panels(const ColumnMap& map, WeightLayout layout, Index k, ThreadPool& pool);
+
+}  // namespace krait::cpu
