@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -42,12 +43,16 @@ struct Shard {
   int size = 1;
 };
 
-/// A matrix `[rows, columns]` that the checkpoint has quantised itself: element (r, c) is (values[r][c] - zero) * scale
-/// with the scale and the zero point of group c / group_size of its row. Not owned.
+/// Writes the values of rows [begin, begin + count) one row after another: -128 … 127 of int8, 0 … 15 of int4. Several
+/// threads call it at once.
+using ReadQuantizedRows = std::function<void(std::int64_t begin, std::int64_t count, std::int8_t* to)>;
+
+/// A matrix `[rows, columns]` that the checkpoint has quantised itself: element (r, c) is (value - zero) * scale with
+/// the scale and the zero point of group c / group_size of its row. Not owned.
 struct QuantizedPart {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
-  const std::int8_t* values = nullptr;  ///< [rows, columns]: -128 … 127 of int8, 0 … 15 of int4
+  ReadQuantizedRows read_rows;
   const float* scales = nullptr;        ///< [rows, groups], kept as float16 times a power of two for each row
   const std::uint8_t* zeros = nullptr;  ///< [rows, groups] of int4; null: 8. Of int8 there are none.
 };

@@ -46,7 +46,7 @@ PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, c
                                        [](const QuantizedPart& part) { return part.zeros != nullptr; });
     weight.quantized = quantized_form(weight.layout, weight.k, scheme.group(), has_zeros, shard);
     panels = source.quantized.empty() ? quantize_panels(map, weight.layout, weight.quantized, weight.k, kernels, pool)
-                                      : copy_quantized_panels(map, weight.layout, weight.quantized, pool);
+                                      : copy_quantized_panels(map, weight.layout, weight.quantized, weight.k, pool);
   }
   Buffer bias = biases.empty() ? Buffer{} : pack_bias(map);
   weight.panels = static_cast<const std::byte*>(panels.data.get());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -14,61 +15,92 @@ namespace {
 
 Index round_up_to(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-/// Writes one column of quantised values with its scales into lane `lane` of a panel.
-class ColumnCopy {
- public:
-  ColumnCopy(const Part& part, Index row, WeightLayout layout, const QuantizedForm& form)
-      : part_(part), layout_(layout), form_(form) {
-    const QuantizedPart& source = *part.quantized;
-    const Index all_groups = (source.columns + form.group - 1) / form.group;
-    const Index first = (part.row_begin + row) * all_groups + part.column_begin / form.group;
-    groups_ = (part.columns + form.group - 1) / form.group;
-    values_ = source.values + (part.row_begin + row) * source.columns + part.column_begin;
-    scales_ = source.scales + first;
-    if (source.zeros != nullptr) zeros_ = source.zeros + first;
+/// A power of two by which float16 holds the scales well; NaN where one of them is no number.
+float unit_of(const float* scales, Index groups) {
+  float largest = 0.0F;
+  for (Index g = 0; g < groups; ++g) {
+    if (!std::isfinite(scales[g])) return std::numeric_limits<float>::quiet_NaN();
+    largest = std::max(largest, std::abs(scales[g]));
   }
+  return largest == 0.0F ? 1.0F : std::ldexp(1.0F, std::max(std::ilogb(largest) - 14, -126));
+}
 
-  void write(std::byte* panel, Index lane) const {
-    const float unit = column_unit();
-    reinterpret_cast<float*>(panel)[lane] = unit;
-    auto* scales = reinterpret_cast<std::uint16_t*>(panel + kLanes * sizeof(float));
-    auto* zeros = reinterpret_cast<std::uint16_t*>(panel + form_.zeros);
-    for (Index g = 0; g < groups_; ++g) {
-      scales[g * kLanes + lane] = float_to_float16(scales_[g] / unit);
-      if (form_.has_zeros) {
-        zeros[g * kLanes + lane] = float_to_float16(zeros_ == nullptr ? 8.0F : static_cast<float>(zeros_[g]));
-      }
-    }
-    auto* bytes = reinterpret_cast<std::uint8_t*>(panel + form_.data) + 4 * lane;
-    for (Index k = 0; k < part_.columns; ++k) {
-      const auto value = static_cast<std::uint8_t>(values_[k]);
-      if (layout_ == WeightLayout::kInt8) {
-        bytes[k / 4 * (4 * kLanes) + k % 4] = value;
-      } else {
-        std::uint8_t& byte = bytes[k / 8 * (4 * kLanes) + k % 4];
-        byte = static_cast<std::uint8_t>(byte | (value & 15U) << (k % 8 < 4 ? 0U : 4U));
-      }
-    }
+/// Writes the scales and zero points of one row into lane `lane` of a panel.
+void copy_scales(const Part& part, Index row, const QuantizedForm& form, std::byte* panel, Index lane) {
+  const QuantizedPart& source = *part.quantized;
+  const Index all_groups = (source.columns + form.group - 1) / form.group;
+  const Index first = (part.row_begin + row) * all_groups + part.column_begin / form.group;
+  const Index groups = (part.columns + form.group - 1) / form.group;
+  const float unit = unit_of(source.scales + first, groups);
+  reinterpret_cast<float*>(panel)[lane] = unit;
+  auto* scales = reinterpret_cast<std::uint16_t*>(panel + kLanes * sizeof(float));
+  auto* zeros = reinterpret_cast<std::uint16_t*>(panel + form.zeros);
+  for (Index g = 0; g < groups; ++g) {
+    scales[g * kLanes + lane] = float_to_float16(source.scales[first + g] / unit);
+    if (!form.has_zeros) continue;
+    const float zero = source.zeros == nullptr ? 8.0F : static_cast<float>(source.zeros[first + g]);
+    zeros[g * kLanes + lane] = float_to_float16(zero);
   }
+}
+
+/// Sixteen rows of the parts' values as a panel has them, before they are interleaved.
+class QuantizedColumns {
+ public:
+  QuantizedColumns(const ColumnMap& map, WeightLayout layout, Index depth)
+      : map_(&map),
+        layout_(layout),
+        row_bytes_(layout == WeightLayout::kInt4 ? depth / 2 : depth),
+        zeros_(static_cast<std::size_t>(row_bytes_)),
+        padded_(static_cast<std::size_t>(depth)),
+        packed_(static_cast<std::size_t>(kLanes * row_bytes_)) {}
+
+  const PanelRows& read(Index panel) {
+    const Index first = panel * kLanes;
+    rows_.fill(zeros_.data());
+    for (Index lane = 0, count = 1; lane < kLanes; lane += count) {
+      const auto [part, row] = map_->column(first + lane);
+      count = 1;
+      if (part == nullptr) continue;
+      while (lane + count < kLanes && map_->column(first + lane + count) == std::pair{part, row + count}) ++count;
+      const Index columns = part->quantized->columns;
+      values_.resize(static_cast<std::size_t>(count * columns));
+      part->quantized->read_rows(part->row_begin + row, count, values_.data());
+      for (Index i = 0; i < count; ++i) {
+        pack_row(values_.data() + i * columns + part->column_begin, part->columns, lane + i);
+      }
+    }
+    return rows_;
+  }
+  [[nodiscard]] Index words() const { return row_bytes_ / 4; }
 
  private:
-  /// A power of two by which float16 holds the scales well; NaN where one of them is no number.
-  [[nodiscard]] float column_unit() const {
-    float largest = 0.0F;
-    for (Index g = 0; g < groups_; ++g) {
-      if (!std::isfinite(scales_[g])) return std::numeric_limits<float>::quiet_NaN();
-      largest = std::max(largest, std::abs(scales_[g]));
+  void pack_row(const std::int8_t* values, Index count, Index lane) {
+    std::byte* to = packed_.data() + lane * row_bytes_;
+    rows_[static_cast<std::size_t>(lane)] = to;
+    std::memcpy(padded_.data(), values, static_cast<std::size_t>(count));
+    if (layout_ == WeightLayout::kInt8) {
+      std::memcpy(to, padded_.data(), padded_.size());
+      return;
     }
-    return largest == 0.0F ? 1.0F : std::ldexp(1.0F, std::max(std::ilogb(largest) - 14, -126));
+    // Of eight values the first four are the lower halves of a word's bytes.
+    for (Index word = 0; word < words(); ++word) {
+      std::uint32_t low = 0;
+      std::uint32_t high = 0;
+      std::memcpy(&low, padded_.data() + 8 * word, sizeof(low));
+      std::memcpy(&high, padded_.data() + 8 * word + 4, sizeof(high));
+      const std::uint32_t both = (low & 0x0f0f0f0fU) | (high & 0x0f0f0f0fU) << 4U;
+      std::memcpy(to + 4 * word, &both, sizeof(both));
+    }
   }
 
-  const Part& part_;
+  const ColumnMap* map_;
   WeightLayout layout_;
-  const QuantizedForm& form_;
-  Index groups_ = 0;
-  const std::int8_t* values_ = nullptr;
-  const float* scales_ = nullptr;
-  const std::uint8_t* zeros_ = nullptr;
+  Index row_bytes_;
+  std::vector<std::byte> zeros_;
+  std::vector<std::int8_t> padded_;  ///< zero behind the row: all rows of a weight have one length
+  std::vector<std::byte> packed_;
+  std::vector<std::int8_t> values_;
+  PanelRows rows_{};
 };
 
 }  // namespace
@@ -123,15 +155,22 @@ Buffer quantize_panels(const ColumnMap& map, WeightLayout layout, const Quantize
   return buffer;
 }
 
-Buffer copy_quantized_panels(const ColumnMap& map, WeightLayout layout, const QuantizedForm& form, ThreadPool& pool) {
+Buffer copy_quantized_panels(const ColumnMap& map, WeightLayout layout, const QuantizedForm& form, Index k,
+                             ThreadPool& pool) {
   Buffer buffer = allocate_buffer(static_cast<std::size_t>(form.panel_bytes * map.panels()));
   auto* base = static_cast<std::byte*>(buffer.data.get());
-  pool.parallel_for(map.panels(), [&](Index begin, Index end, int) {
-    std::fill(base + begin * form.panel_bytes, base + end * form.panel_bytes, std::byte{0});
-    for (Index index = begin * kLanes; index < end * kLanes; ++index) {
-      const auto [part, row] = map.column(index);
-      if (part == nullptr) continue;
-      ColumnCopy(*part, row, layout, form).write(base + index / kLanes * form.panel_bytes, index % kLanes);
+  std::vector<QuantizedColumns> columns(static_cast<std::size_t>(pool.size()),
+                                        QuantizedColumns(map, layout, round_up_to(k, kQuantBlock)));
+  pool.parallel_for(map.panels(), [&](Index begin, Index end, int worker) {
+    QuantizedColumns& own = columns[static_cast<std::size_t>(worker)];
+    for (Index panel = begin; panel < end; ++panel) {
+      std::byte* to = base + panel * form.panel_bytes;
+      std::fill(to, to + form.data, std::byte{0});
+      for (Index lane = 0; lane < kLanes; ++lane) {
+        const auto [part, row] = map.column(panel * kLanes + lane);
+        if (part != nullptr) copy_scales(*part, row, form, to, lane);
+      }
+      interleave<std::uint32_t>(own.read(panel), own.words(), to + form.data);
     }
   });
   return buffer;

@@ -18,6 +18,7 @@ Buffer quantize_panels(const ColumnMap& map, WeightLayout layout, const Quantize
                        const KernelTable& kernels, ThreadPool& pool);
 
 /// The columns of quantised parts as they are.
-Buffer copy_quantized_panels(const ColumnMap& map, WeightLayout layout, const QuantizedForm& form, ThreadPool& pool);
+Buffer copy_quantized_panels(const ColumnMap& map, WeightLayout layout, const QuantizedForm& form, Index k,
+                             ThreadPool& pool);
 
 }  // namespace krait::cpu

@@ -76,9 +76,7 @@ std::vector<Part> shard_parts(const WeightSource& source, const Shard& shard, co
       check_dtype(part.view);
     } else {
       part.quantized = &source.quantized[i];
-      // TensorView has one pointer type for both directions.
-      part.view = TensorView(const_cast<std::int8_t*>(part.quantized->values), DType::kInt8,
-                             Shape{part.quantized->rows, part.quantized->columns});
+      part.view = TensorView(nullptr, DType::kInt8, Shape{part.quantized->rows, part.quantized->columns});
     }
     if (part.view.shape.rank() != 2) {
       refuse_weight("its shape is " + part.view.shape.to_string() + ", not [out_features, in_features].");

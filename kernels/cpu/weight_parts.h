@@ -19,7 +19,7 @@ float weight_element(const TensorView& view, Index row, Index column);
 /// One part after sharding: rows and columns of the checkpoint's matrix.
 struct Part {
   TensorView view;
-  const QuantizedPart* quantized = nullptr;  ///< then `view` is its values, and not read as numbers
+  const QuantizedPart* quantized = nullptr;  ///< then `view` is its shape alone
   const TensorView* bias = nullptr;
   Index row_begin = 0;
   Index rows = 0;

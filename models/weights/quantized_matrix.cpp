@@ -1,6 +1,7 @@
 #include "models/weights/quantized_matrix.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace krait {
 namespace {
@@ -23,14 +24,16 @@ bool can_stay_quantized(const QuantizedMatrix& matrix) {
 
 void dequantize(const QuantizedMatrix& matrix, float* target) {
   const std::int64_t groups = matrix.groups();
+  const int less = matrix.bits == 8 ? 128 : 0;
+  std::vector<std::int8_t> values(static_cast<std::size_t>(matrix.columns));
   for (std::int64_t r = 0; r < matrix.rows; ++r) {
+    matrix.read_rows(r, 1, values.data());
     for (std::int64_t c = 0; c < matrix.columns; ++c) {
-      const auto at = static_cast<std::size_t>(r * matrix.columns + c);
       const std::int64_t group =
           matrix.group_of.empty() ? c / matrix.group : matrix.group_of[static_cast<std::size_t>(c)];
       const std::int64_t index = r * groups + group;
-      const int whole = static_cast<int>(matrix.values[at]) - static_cast<int>(zero_of(matrix, index));
-      target[at] = static_cast<float>(whole) * matrix.scales[static_cast<std::size_t>(index)];
+      const int whole = values[static_cast<std::size_t>(c)] + less - static_cast<int>(zero_of(matrix, index));
+      target[r * matrix.columns + c] = static_cast<float>(whole) * matrix.scales[static_cast<std::size_t>(index)];
     }
   }
 }
@@ -41,24 +44,26 @@ PackableMatrix make_packable(const QuantizedMatrix& matrix, const std::vector<st
   const std::int64_t count = rows.empty() ? matrix.rows : static_cast<std::int64_t>(rows.size());
   const bool zeros = matrix.bits == 4 && std::any_of(matrix.zeros.begin(), matrix.zeros.end(),
                                                      [](std::uint16_t zero) { return zero != 8; });
-  out.values.reserve(static_cast<std::size_t>(count * matrix.columns));
   out.scales.reserve(static_cast<std::size_t>(count * groups));
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t row = rows.empty() ? i : rows[static_cast<std::size_t>(i)];
-    for (std::int64_t c = 0; c < matrix.columns; ++c) {
-      const int value = matrix.values[static_cast<std::size_t>(row * matrix.columns + c)];
-      out.values.push_back(static_cast<std::int8_t>(matrix.bits == 4 ? value : value - 128));
-    }
     for (std::int64_t g = row * groups; g < (row + 1) * groups; ++g) {
       out.scales.push_back(matrix.scales[static_cast<std::size_t>(g)]);
       if (zeros) out.zeros.push_back(static_cast<std::uint8_t>(zero_of(matrix, g)));
     }
   }
+  ReadQuantizedRows read_rows = matrix.read_rows;
+  if (!rows.empty()) {
+    read_rows = [read = matrix.read_rows, rows, columns = matrix.columns](std::int64_t begin, std::int64_t n,
+                                                                          std::int8_t* to) {
+      for (std::int64_t i = 0; i < n; ++i) read(rows[static_cast<std::size_t>(begin + i)], 1, to + i * columns);
+    };
+  }
   out.form = matrix.bits == 4 ? Quantization::kInt4 : Quantization::kInt8;
   out.group_size = static_cast<int>(groups > 1 ? matrix.group : (matrix.columns + kBlock - 1) / kBlock * kBlock);
   out.part = {.rows = count,
               .columns = matrix.columns,
-              .values = out.values.data(),
+              .read_rows = std::move(read_rows),
               .scales = out.scales.data(),
               .zeros = zeros ? out.zeros.data() : nullptr};
   return out;

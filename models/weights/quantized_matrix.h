@@ -7,14 +7,14 @@
 
 namespace krait {
 
-/// A matrix `[rows, columns]` as a checkpoint has quantised it, unpacked: element (r, c) is (values[r][c] - zero) *
-/// scale of its row's group.
+/// A matrix `[rows, columns]` as a checkpoint has quantised it: element (r, c) is (value - zero) * scale of its row's
+/// group, where values of 8 bits count from 0 too.
 struct QuantizedMatrix {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
-  int bits = 8;            ///< 4 or 8
-  std::int64_t group = 0;  ///< inputs that share a scale
-  std::vector<std::uint8_t> values{};
+  int bits = 8;                          ///< 4 or 8
+  std::int64_t group = 0;                ///< inputs that share a scale
+  ReadQuantizedRows read_rows{};         ///< of 8 bits the values less 128; reads the checkpoint's mapping
   std::vector<float> scales{};           ///< [rows, groups]
   std::vector<std::uint16_t> zeros{};    ///< [rows, groups]; empty: 8 or 128
   std::vector<std::int32_t> group_of{};  ///< the group of each input; empty: input / group
@@ -31,7 +31,6 @@ void dequantize(const QuantizedMatrix& matrix, float* target);
 
 /// A matrix that can stay quantised, in the form that platforms take. `part` points into it.
 struct PackableMatrix {
-  std::vector<std::int8_t> values{};
   std::vector<float> scales{};
   std::vector<std::uint8_t> zeros{};
   QuantizedPart part{};

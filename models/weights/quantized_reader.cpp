@@ -1,15 +1,13 @@
 #include "models/weights/quantized_reader.h"
 
 #include <algorithm>
-#include <array>
 
 #include "kernels/result.h"
 #include "models/weights/float_conversion.h"
+#include "models/weights/quantized_rows.h"
 
 namespace krait {
 namespace {
-
-constexpr std::array<int, 8> kAwqOrder = {0, 2, 4, 6, 1, 3, 5, 7};
 
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -157,44 +155,26 @@ std::vector<float> QuantizedReader::scales(const std::string& name, const Layout
   return values;
 }
 
-void QuantizedReader::read_values(const std::string& weight, const Layout& layout, QuantizedMatrix& matrix) const {
+ReadQuantizedRows QuantizedReader::row_reader(const std::string& weight, const Layout& layout) const {
   const std::string prefix = prefix_of(weight);
-  const std::int64_t columns = layout.columns;
-  matrix.values.resize(static_cast<std::size_t>(layout.rows * columns));
-  std::uint8_t* to = matrix.values.data();
-  if (layout.form == Form::kInt8) {
-    const auto* from = checkpoint_->tensor(weight).as<const std::int8_t>();
-    for (std::size_t i = 0; i < matrix.values.size(); ++i) to[i] = static_cast<std::uint8_t>(from[i] + 128);
-    return;
-  }
   const int per = 32 / layout.bits;
-  if (layout.form == Form::kPacked) {
-    const std::int64_t words = divide_up(columns, per);
-    const auto* from =
-        integers(prefix + "weight_packed", DType::kInt32, Shape{layout.rows, words}).as<const std::int32_t>();
-    for (std::int64_t r = 0; r < layout.rows; ++r) {
-      for (std::int64_t c = 0; c < columns; ++c) to[r * columns + c] = unpack(from + r * words, c, layout.bits);
-    }
-    return;
+  const auto words = [&](const char* name, const Shape& shape) {
+    return integers(prefix + name, DType::kInt32, shape).as<const std::int32_t>();
+  };
+  switch (layout.form) {
+    case Form::kInt8:
+      return int8_rows(checkpoint_->tensor(weight).as<const std::int8_t>(), layout.columns);
+    case Form::kPacked:
+      return packed_rows(words("weight_packed", {layout.rows, divide_up(layout.columns, per)}), layout.columns,
+                         layout.bits);
+    case Form::kGptq:
+      return gptq_rows(words("qweight", {layout.columns / per, layout.rows}), layout.rows, layout.columns, layout.bits);
+    case Form::kAwq:
+      return awq_rows(words("qweight", {layout.columns, layout.rows / 8}), layout.rows, layout.columns);
+    case Form::kNone:
+      break;
   }
-  // The inputs lie one below the other: some outputs at a time, so that both sides stay in the cache.
-  constexpr std::int64_t kOutputs = 64;
-  const bool gptq = layout.form == Form::kGptq;
-  const Shape shape = gptq ? Shape{columns / per, layout.rows} : Shape{columns, layout.rows / 8};
-  const auto* from = integers(prefix + "qweight", DType::kInt32, shape).as<const std::int32_t>();
-  for (std::int64_t first = 0; first < layout.rows; first += kOutputs) {
-    const std::int64_t end = std::min(first + kOutputs, layout.rows);
-    for (std::int64_t c = 0; c < columns; ++c) {
-      for (std::int64_t i = first; i < end; ++i) {
-        if (gptq) {
-          to[i * columns + c] = field(from[c / per * layout.rows + i], c % per, layout.bits);
-        } else {
-          const std::int64_t r = i / 8 * 8 + kAwqOrder[static_cast<std::size_t>(i % 8)];
-          to[r * columns + c] = unpack(from + c * (layout.rows / 8), i, 4);
-        }
-      }
-    }
-  }
+  KRAIT_BUG("a quantised matrix of no form");
 }
 
 void QuantizedReader::read_zeros(const std::string& weight, const Layout& layout, QuantizedMatrix& matrix) const {
@@ -231,10 +211,7 @@ void QuantizedReader::read_zeros(const std::string& weight, const Layout& layout
     const int more = zeros_less_one_ ? 1 : 0;
     return fill([&](std::int64_t r, std::int64_t g) { return unpack(from + g * words, r, layout.bits) + more; });
   }
-  fill([&](std::int64_t r, std::int64_t g) {
-    const auto place = std::find(kAwqOrder.begin(), kAwqOrder.end(), r % 8) - kAwqOrder.begin();
-    return unpack(from + g * words, r / 8 * 8 + place, 4);
-  });
+  fill([&](std::int64_t r, std::int64_t g) { return unpack(from + g * words, r / 8 * 8 + awq_place(r), 4); });
 }
 
 void QuantizedReader::read_group_indices(const std::string& name, QuantizedMatrix& matrix) const {
@@ -265,7 +242,7 @@ QuantizedMatrix QuantizedReader::read(const std::string& weight) const {
                                                                   std::to_string(layout.columns) +
                                                                   " inputs cannot be cut");
   }
-  read_values(weight, layout, matrix);
+  matrix.read_rows = row_reader(weight, layout);
   read_zeros(weight, layout, matrix);
   read_group_indices(prefix + (compressed ? "weight_g_idx" : "g_idx"), matrix);
   return matrix;

@@ -9,7 +9,7 @@
 
 namespace krait {
 
-/// Finds and unpacks the matrices that a checkpoint keeps as integers, by the name of the weight that they stand for
+/// Finds and reads the matrices that a checkpoint keeps as integers, by the name of the weight that they stand for
 /// (`….weight`). Layouts, with 32 / bits values in an int32, the first in the lowest bits:
 ///   compressed-tensors, packed: `weight_packed [out, in / per]`, `weight_scale [out, groups]`, `weight_shape`, of
 ///     asymmetric ones `weight_zero_point [out / per, groups]`, of permuted ones `weight_g_idx [in]`;
@@ -32,6 +32,7 @@ class QuantizedReader {
   /// Of the matrix that it stands for: [out, in].
   [[nodiscard]] Shape shape(const std::string& weight) const;
   [[nodiscard]] int bits(const std::string& weight) const;
+  /// Everything but the values, which its `read_rows` reads.
   [[nodiscard]] QuantizedMatrix read(const std::string& weight) const;
   /// The names of all tensors that the matrix is made of.
   [[nodiscard]] std::vector<std::string> tensors(const std::string& weight) const;
@@ -49,7 +50,7 @@ class QuantizedReader {
   [[nodiscard]] TensorView integers(const std::string& name, DType dtype, const Shape& shape) const;
   /// `[groups, out]` of GPTQ and AWQ, else `[out, groups]`, as the latter.
   [[nodiscard]] std::vector<float> scales(const std::string& name, const Layout& layout, std::int64_t& groups) const;
-  void read_values(const std::string& weight, const Layout& layout, QuantizedMatrix& matrix) const;
+  [[nodiscard]] ReadQuantizedRows row_reader(const std::string& weight, const Layout& layout) const;
   void read_zeros(const std::string& weight, const Layout& layout, QuantizedMatrix& matrix) const;
   void read_group_indices(const std::string& name, QuantizedMatrix& matrix) const;
   [[noreturn]] void refuse(const std::string& name, const std::string& why) const;

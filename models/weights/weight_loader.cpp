@@ -49,7 +49,8 @@ void split_in_halves(std::vector<QuantizedPart>& parts, std::int64_t group_size)
   half.rows /= 2;
   parts.front() = half;
   const std::int64_t groups = (half.columns + group_size - 1) / group_size;
-  half.values += half.rows * half.columns;
+  half.read_rows = [read = parts.front().read_rows, first = half.rows](
+                       std::int64_t begin, std::int64_t count, std::int8_t* to) { read(first + begin, count, to); };
   half.scales += half.rows * groups;
   if (half.zeros != nullptr) half.zeros += half.rows * groups;
   parts.push_back(half);

@@ -50,6 +50,11 @@ void write_checkpoint(const TempFolder& folder, const json& config, const Tensor
   folder.write("model.safetensors", safetensors_bytes(header.dump(), data));
 }
 
+/// A matrix that is in memory.
+struct Drawn : QuantizedMatrix {
+  std::vector<std::uint8_t> values;  ///< [rows, columns], from 0 on
+};
+
 /// One way of writing a matrix, and what config.json says of it.
 struct Form {
   std::string name;
@@ -58,11 +63,14 @@ struct Form {
   std::int64_t group = 32;  ///< 0: one for a row
   bool zeros = false;
   bool permuted = false;
-  std::function<void(const QuantizedMatrix&, const std::string& prefix, Tensors&)> write;
+  std::function<void(const Drawn&, const std::string& prefix, Tensors&)> write;
 };
 
-QuantizedMatrix random_matrix(const Form& form, std::int64_t rows, std::int64_t columns, std::mt19937& random) {
-  QuantizedMatrix matrix{.rows = rows, .columns = columns, .bits = form.bits};
+Drawn random_matrix(const Form& form, std::int64_t rows, std::int64_t columns, std::mt19937& random) {
+  Drawn matrix;
+  matrix.rows = rows;
+  matrix.columns = columns;
+  matrix.bits = form.bits;
   matrix.group = form.group == 0 ? columns : form.group;
   const auto draw = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
   const float size = 0.5F / std::sqrt(static_cast<float>(columns)) / (form.bits == 4 ? 4.0F : 64.0F);
@@ -121,11 +129,11 @@ std::vector<float> turned(const QuantizedMatrix& matrix) {
   return values;
 }
 
-std::uint32_t value_at(const QuantizedMatrix& matrix, std::int64_t row, std::int64_t column) {
+std::uint32_t value_at(const Drawn& matrix, std::int64_t row, std::int64_t column) {
   return matrix.values[static_cast<std::size_t>(row * matrix.columns + column)];
 }
 
-void write_packed(const QuantizedMatrix& m, const std::string& prefix, Tensors& out) {
+void write_packed(const Drawn& m, const std::string& prefix, Tensors& out) {
   out[prefix + "weight_packed"] =
       packed(m.rows, m.columns, m.bits, false, [&](std::int64_t r, std::int64_t c) { return value_at(m, r, c); });
   out[prefix + "weight_scale"] = stored("F16", {m.rows, m.groups()}, as_float16(m.scales));
@@ -136,7 +144,7 @@ void write_packed(const QuantizedMatrix& m, const std::string& prefix, Tensors& 
       packed(m.rows, m.groups(), m.bits, true, [&](std::int64_t r, std::int64_t g) { return zero_of(m, r, g); });
 }
 
-void write_int8(const QuantizedMatrix& m, const std::string& prefix, Tensors& out) {
+void write_int8(const Drawn& m, const std::string& prefix, Tensors& out) {
   std::vector<std::int8_t> values;
   for (const std::uint8_t value : m.values) values.push_back(static_cast<std::int8_t>(value - 128));
   std::vector<std::uint16_t> scales;
@@ -145,7 +153,7 @@ void write_int8(const QuantizedMatrix& m, const std::string& prefix, Tensors& ou
   out[prefix + "weight_scale"] = stored("BF16", {m.rows, m.groups()}, scales);
 }
 
-void write_gptq(const QuantizedMatrix& m, const std::string& prefix, Tensors& out, std::uint32_t less) {
+void write_gptq(const Drawn& m, const std::string& prefix, Tensors& out, std::uint32_t less) {
   out[prefix + "qweight"] =
       packed(m.columns, m.rows, m.bits, true, [&](std::int64_t c, std::int64_t r) { return value_at(m, r, c); });
   out[prefix + "qzeros"] = packed(m.groups(), m.rows, m.bits, false,
@@ -158,7 +166,7 @@ void write_gptq(const QuantizedMatrix& m, const std::string& prefix, Tensors& ou
   out[prefix + "g_idx"] = stored("I32", {m.columns}, groups);
 }
 
-void write_awq(const QuantizedMatrix& m, const std::string& prefix, Tensors& out) {
+void write_awq(const Drawn& m, const std::string& prefix, Tensors& out) {
   constexpr std::array<std::int64_t, 8> kOrder = {0, 2, 4, 6, 1, 3, 5, 7};
   const auto row = [&](std::int64_t place) { return place / 8 * 8 + kOrder[static_cast<std::size_t>(place % 8)]; };
   out[prefix + "qweight"] =
@@ -234,8 +242,14 @@ struct Pair {
       const auto* floats = view.as<const float>();
       std::vector<float> values(floats, floats + view.shape.elements());
       if (matrix) {
-        const QuantizedMatrix q = random_matrix(form, shape[0], shape[1], random);
+        Drawn q = random_matrix(form, shape[0], shape[1], random);
         form.write(q, name.substr(0, name.size() - 6), first);
+        q.read_rows = [&q](std::int64_t begin, std::int64_t count, std::int8_t* to) {
+          for (std::int64_t i = 0; i < count * q.columns; ++i) {
+            const int value = q.values[static_cast<std::size_t>(begin * q.columns + i)];
+            to[i] = static_cast<std::int8_t>(q.bits == 8 ? value - 128 : value);
+          }
+        };
         dequantize(q, values.data());
         ++matrices;
         integers += q.rows * q.columns;

@@ -11,6 +11,13 @@ namespace {
 
 using test::Matrix;
 
+/// Reads `values`, rows of k; not owned.
+ReadQuantizedRows rows_of(const std::vector<std::int8_t>& values, int k) {
+  return [&values, k](std::int64_t begin, std::int64_t count, std::int8_t* to) {
+    std::copy_n(values.data() + begin * k, count * k, to);
+  };
+}
+
 constexpr Quantization kForms[] = {Quantization::kInt8, Quantization::kInt4};
 constexpr DType kRows[] = {DType::kFloat32, DType::kBFloat16, DType::kInt8};
 
@@ -361,7 +368,7 @@ TEST_CASE("Parts that a checkpoint has quantised are packed as they are") {
       for (int i = 0; i < n * groups; ++i)
         zero_points.back().push_back(static_cast<std::uint8_t>(random.integer(0, 16)));
       parts.push_back(
-          {n, k, values.back().data(), scales.back().data.data(), zeros ? zero_points.back().data() : nullptr});
+          {n, k, rows_of(values.back(), k), scales.back().data.data(), zeros ? zero_points.back().data() : nullptr});
       Matrix part(n, k);
       for (int r = 0; r < n; ++r) {
         for (int c = 0; c < k; ++c) {
