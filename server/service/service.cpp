@@ -90,9 +90,8 @@ std::unique_ptr<Generation> Service::generate(GenerationRequest request) {
   return std::make_unique<Generation>(std::move(id), std::move(name), std::move(events), [run] { run->cancel(); });
 }
 
-void Service::enable_sessions(SessionOptions options) {
-  sessions_ = std::make_unique<SessionService>(std::move(options),
-                                               [this](const std::string& name) { return find_model(name); });
+void Service::enable_sessions(const SessionOptions& options) {
+  sessions_ = std::make_unique<SessionService>(options, [this](const std::string& name) { return find_model(name); });
 }
 
 Result<std::shared_ptr<const Session>> Service::open_session(GenerationRequest& request) const {

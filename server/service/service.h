@@ -31,7 +31,7 @@ class Service {
   [[nodiscard]] Result<ServedModel> find_model(const std::string& name) const;
 
   /// From now on requests may be saved and gone on with. Call it before the first model is added.
-  void enable_sessions(SessionOptions options);
+  void enable_sessions(const SessionOptions& options);
   /// Null when sessions are off.
   [[nodiscard]] SessionService* sessions() const { return sessions_.get(); }
 

@@ -37,7 +37,7 @@ Result<ReadSession> read_own(const SessionDirectory& directory, const std::strin
 
 }  // namespace
 
-SessionService::SessionService(SessionOptions options, FindModel find_model)
+SessionService::SessionService(const SessionOptions& options, FindModel find_model)
     : find_model_(std::move(find_model)),
       store_(options.max_bytes),
       directory_(options.directory.empty() ? nullptr : std::make_unique<SessionDirectory>(options.directory)),

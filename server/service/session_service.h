@@ -31,7 +31,7 @@ class SessionService {
   using Saved = std::function<void(Result<SessionInfo>)>;
 
   /// Throws StartupError for a directory that cannot be used.
-  SessionService(SessionOptions options, FindModel find_model);
+  SessionService(const SessionOptions& options, FindModel find_model);
 
   /// Takes what the directory has of a model that will be served; what is damaged, of another model or too much is
   /// named in the log and left out.
