@@ -33,13 +33,14 @@ struct Variant {
   std::optional<DType> kv_dtype = std::nullopt;
 };
 
-const Variant kVariants[] = {{},
-                             {.compute_dtype = DType::kBFloat16},
-                             {.compute_dtype = DType::kInt8, .quantization = Quantization::kInt8, .kv_dtype = DType::kInt8},
-                             {.compute_dtype = DType::kFloat32, .quantization = Quantization::kInt4},
-                             {.compute_dtype = DType::kInt8, .quantization = Quantization::kInt4},
-                             {.ssm_dtype = DType::kBFloat16, .conv_dtype = DType::kBFloat16},
-                             {.ssm_dtype = DType::kFloat16, .conv_dtype = DType::kFloat16}};
+const Variant kVariants[] = {
+    {},
+    {.compute_dtype = DType::kBFloat16},
+    {.compute_dtype = DType::kInt8, .quantization = Quantization::kInt8, .kv_dtype = DType::kInt8},
+    {.compute_dtype = DType::kFloat32, .quantization = Quantization::kInt4},
+    {.compute_dtype = DType::kInt8, .quantization = Quantization::kInt4},
+    {.ssm_dtype = DType::kBFloat16, .conv_dtype = DType::kBFloat16},
+    {.ssm_dtype = DType::kFloat16, .conv_dtype = DType::kFloat16}};
 
 TinyModel::Options options_of(const Variant& variant, int threads = 1) {
   TinyModel::Options options;
