@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/cpu/column_map.h"
 #include "kernels/cpu/cpu_memory.h"
 #include "kernels/cpu/float_panels.h"
 #include "kernels/cpu/quantized_panels.h"
-#include "kernels/cpu/weight_parts.h"
 #include "kernels/result.h"
 #include "kernels/thread_pool.h"
 
@@ -29,7 +29,7 @@ PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, c
                          const KernelTable& kernels, ThreadPool& pool) {
   if (!source.quantized.empty() && scheme.quantization == Quantization::kNone) KRAIT_BUG("quantised parts of no form");
   const std::vector<TensorView> biases = bias_rows(source, shard);
-  const std::vector<Part> parts = shard_parts(source, shard, biases);
+  const std::vector<WeightPart> parts = shard_parts(source, shard, biases);
   const ColumnMap map(parts, scheme.gate_up);
   PanelWeight weight;
   weight.k = parts[0].columns;

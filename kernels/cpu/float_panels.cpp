@@ -11,8 +11,8 @@
 namespace krait::cpu {
 namespace {
 
-bool exact_in_bfloat16(const std::vector<Part>& parts) {
-  for (const Part& part : parts) {
+bool exact_in_bfloat16(const std::vector<WeightPart>& parts) {
+  for (const WeightPart& part : parts) {
     if (part.view.dtype == DType::kBFloat16) continue;
     std::vector<float> values(static_cast<std::size_t>(part.columns));
     for (Index row = 0; row < part.rows; ++row) {
@@ -49,7 +49,7 @@ class PanelColumns {
   }
 
  private:
-  const std::byte* row_of(const Part& part, Index row, Index lane) {
+  const std::byte* row_of(const WeightPart& part, Index row, Index lane) {
     const bool whole = k_ % 2 == 0 || dtype_ == DType::kFloat32;
     if (part.view.dtype == dtype_ && whole) return part.row_bytes(row);
     std::byte* to = converted_.data() + static_cast<std::size_t>(lane) * row_bytes_;
@@ -95,7 +95,7 @@ void write_panel(const PanelRows& rows, WeightLayout layout, Index k, std::byte*
 
 }  // namespace
 
-WeightLayout float_layout(const std::vector<Part>& parts, bool pairs) {
+WeightLayout float_layout(const std::vector<WeightPart>& parts, bool pairs) {
   if (!exact_in_bfloat16(parts)) return WeightLayout::kFloat32;
   return pairs ? WeightLayout::kBFloat16Pairs : WeightLayout::kBFloat16;
 }

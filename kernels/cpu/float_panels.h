@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "kernels/cpu/weight_parts.h"
+#include "kernels/cpu/column_map.h"
 
 namespace krait {
 class ThreadPool;
@@ -11,7 +11,7 @@ class ThreadPool;
 namespace krait::cpu {
 
 /// The smallest layout that keeps every value: bfloat16 (`pairs`: two k side by side) or float32.
-WeightLayout float_layout(const std::vector<Part>& parts, bool pairs);
+WeightLayout float_layout(const std::vector<WeightPart>& parts, bool pairs);
 
 /// The columns of `map` with `k` inputs as panels of `layout`, a panel a thread at a time.
 Buffer pack_float_panels(const ColumnMap& map, WeightLayout layout, Index k, ThreadPool& pool);

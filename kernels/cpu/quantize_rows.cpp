@@ -36,7 +36,7 @@ QuantizedRows quantize_rows(const TensorView& matrix, Quantization form, int gro
   if (form == Quantization::kNone) KRAIT_BUG("rows quantised to no form");
   const auto layout = form == Quantization::kInt4 ? cpu::WeightLayout::kInt4 : cpu::WeightLayout::kInt8;
   const WeightSource source{.parts = {matrix}, .biases = {}};
-  const std::vector<cpu::Part> parts = cpu::shard_parts(source, {}, {});
+  const std::vector<WeightPart> parts = shard_parts(source, {}, {});
   const cpu::ColumnMap map(parts, false);
   const Index rows = matrix.rows();
   const Index columns = matrix.columns();

@@ -26,7 +26,7 @@ float unit_of(const float* scales, Index groups) {
 }
 
 /// Writes the scales and zero points of one row into lane `lane` of a panel.
-void copy_scales(const Part& part, Index row, const QuantizedForm& form, std::byte* panel, Index lane) {
+void copy_scales(const WeightPart& part, Index row, const QuantizedForm& form, std::byte* panel, Index lane) {
   const QuantizedPart& source = *part.quantized;
   const Index all_groups = (source.columns + form.group - 1) / form.group;
   const Index first = (part.row_begin + row) * all_groups + part.column_begin / form.group;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kernels/cpu/kernel_table.h"
-#include "kernels/cpu/weight_parts.h"
+#include "kernels/cpu/column_map.h"
 
 namespace krait {
 class ThreadPool;

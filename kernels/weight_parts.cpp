@@ -1,10 +1,11 @@
-#include "kernels/cpu/weight_parts.h"
+#include "kernels/weight_parts.h"
 
 #include <cstring>
+#include <utility>
 
 #include "kernels/result.h"
 
-namespace krait::cpu {
+namespace krait {
 namespace {
 
 void check_dtype(const TensorView& view) {
@@ -13,12 +14,12 @@ void check_dtype(const TensorView& view) {
 }
 
 /// The rank's part of `total` along a sharded axis.
-std::pair<Index, Index> shard_range(Index total, const Shard& shard) {
+std::pair<std::int64_t, std::int64_t> shard_range(std::int64_t total, const Shard& shard) {
   if (total % shard.size != 0) {
     refuse_weight(std::to_string(total) + " features cannot be split into " + std::to_string(shard.size) +
                   " equal shards.");
   }
-  const Index part = total / shard.size;
+  const std::int64_t part = total / shard.size;
   return {part * shard.rank, part * (shard.rank + 1)};
 }
 
@@ -29,8 +30,8 @@ TensorView as_row(const TensorView& bias) { return TensorView(bias.data, bias.dt
 
 void refuse_weight(const std::string& message) { throw StartupError("Cannot pack a weight: " + message); }
 
-float weight_element(const TensorView& view, Index row, Index column) {
-  const Index index = row * view.row_stride + column;
+float weight_element(const TensorView& view, std::int64_t row, std::int64_t column) {
+  const std::int64_t index = row * view.row_stride + column;
   switch (view.dtype) {
     case DType::kFloat32:
       return view.as<const float>()[index];
@@ -41,21 +42,21 @@ float weight_element(const TensorView& view, Index row, Index column) {
   }
 }
 
-const std::byte* Part::row_bytes(Index row) const {
-  const Index first = (row_begin + row) * view.row_stride + column_begin;
-  return view.as<const std::byte>() + first * static_cast<Index>(dtype_size(view.dtype));
+const std::byte* WeightPart::row_bytes(std::int64_t row) const {
+  const std::int64_t first = (row_begin + row) * view.row_stride + column_begin;
+  return view.as<const std::byte>() + first * static_cast<std::int64_t>(dtype_size(view.dtype));
 }
 
-void Part::read_row(Index row, float* to) const {
+void WeightPart::read_row(std::int64_t row, float* to) const {
   const std::byte* from = row_bytes(row);
   if (view.dtype == DType::kFloat32) {
     std::memcpy(to, from, static_cast<std::size_t>(columns) * sizeof(float));
     return;
   }
   const auto convert = [&](auto as_float) {
-    for (Index i = 0; i < columns; ++i) {
+    for (std::int64_t i = 0; i < columns; ++i) {
       std::uint16_t half = 0;
-      std::memcpy(&half, from + i * Index{sizeof(half)}, sizeof(half));
+      std::memcpy(&half, from + i * std::int64_t{sizeof(half)}, sizeof(half));
       to[i] = as_float(half);
     }
   };
@@ -66,11 +67,12 @@ void Part::read_row(Index row, float* to) const {
   }
 }
 
-std::vector<Part> shard_parts(const WeightSource& source, const Shard& shard, const std::vector<TensorView>& biases) {
+std::vector<WeightPart> shard_parts(const WeightSource& source, const Shard& shard,
+                                    const std::vector<TensorView>& biases) {
   if (source.parts.empty() == source.quantized.empty()) KRAIT_BUG("a weight of float parts, or of quantised ones");
-  std::vector<Part> parts;
+  std::vector<WeightPart> parts;
   for (std::size_t i = 0; i < source.parts.size() + source.quantized.size(); ++i) {
-    Part part{.view = {}};
+    WeightPart part{.view = {}};
     if (source.quantized.empty()) {
       part.view = source.parts[i];
       check_dtype(part.view);
@@ -112,7 +114,7 @@ std::vector<TensorView> bias_rows(const WeightSource& source, const Shard& shard
       continue;
     }
     check_dtype(bias);
-    const Index outputs = source.quantized.empty() ? source.parts[i].rows() : source.quantized[i].rows;
+    const std::int64_t outputs = source.quantized.empty() ? source.parts[i].rows() : source.quantized[i].rows;
     if (bias.shape.elements() != outputs) refuse_weight("its bias has another length than its rows.");
     rows.push_back(as_row(bias));
     any = true;
@@ -121,28 +123,4 @@ std::vector<TensorView> bias_rows(const WeightSource& source, const Shard& shard
   return rows;
 }
 
-ColumnMap::ColumnMap(const std::vector<Part>& parts, bool gate_up) : parts_(parts), gate_up_(gate_up) {
-  for (const Part& part : parts) total_ += part.rows;
-  if (gate_up && (parts.size() != 2 || parts[0].rows != parts[1].rows))
-    refuse_weight("gate and up must be two equal parts.");
-}
-
-Index ColumnMap::panels() const {
-  const auto panels_of = [](Index n) { return (n + kLanes - 1) / kLanes; };
-  return gate_up_ ? 2 * panels_of(parts_[0].rows) : panels_of(total_);
-}
-std::pair<const Part*, Index> ColumnMap::column(Index index) const {
-  if (gate_up_) {
-    const Index panel = index / kLanes;
-    const Part& part = parts_[static_cast<std::size_t>(panel % 2)];
-    const Index row = panel / 2 * kLanes + index % kLanes;
-    return row < part.rows ? std::pair{&part, row} : std::pair<const Part*, Index>{nullptr, 0};
-  }
-  for (const Part& part : parts_) {
-    if (index < part.rows) return {&part, index};
-    index -= part.rows;
-  }
-  return {nullptr, 0};
-}
-
-}  // namespace krait::cpu
+}  // namespace krait

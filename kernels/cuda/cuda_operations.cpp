@@ -1,0 +1,79 @@
+#include "kernels/cuda/cuda_operations.h"
+
+#include "kernels/cuda/elementwise/elementwise.h"
+#include "kernels/cuda/norm/rms_norm.h"
+#include "kernels/cuda/view_checks.h"
+
+namespace krait::cuda {
+
+void* DeviceScratch::ensure(std::size_t bytes) {
+  if (bytes > buffer_.bytes) {
+    buffer_ = {};
+    buffer_ = device_.allocate(bytes + bytes / 4);
+  }
+  return buffer_.data.get();
+}
+
+CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
+    : device_(device), gemm_(gemm), stream_(stream), stage_(device, stream), rounded_(device), products_(device) {}
+
+void CudaOperations::wait() {
+  device_.wait(stream_);
+  stage_.reset();
+}
+
+void CudaOperations::embedding(const EmbeddingArgs& args) {
+  require(args.weight == nullptr, "a quantised table");
+  const auto tokens = static_cast<std::int64_t>(args.ids.size());
+  const std::int64_t hidden = args.table.columns();
+  require(is_kernel_float(args.table.dtype), "embedding table dtype");
+  for (const std::int32_t id : args.ids) require(id >= 0 && id < args.table.rows(), "a token id outside the table");
+  cuda::embedding({.table = args.table.data,
+                   .dtype = args.table.dtype,
+                   .stride = args.table.row_stride,
+                   .ids = stage_.on_device(args.ids),
+                   .multiplier = args.multiplier,
+                   .out = matrix(args.out, tokens, hidden, "embedding out"),
+                   .tokens = static_cast<int>(tokens),
+                   .hidden = static_cast<int>(hidden)},
+                  stream_);
+}
+
+void CudaOperations::add_rms_norm(const AddRmsNormArgs& args) {
+  const std::int64_t tokens = args.residual.rows();
+  const std::int64_t hidden = args.residual.columns();
+  AddRmsNorm kernel{.residual = matrix(args.residual, tokens, hidden, "residual"),
+                    .add = {},
+                    .add_scale = args.add_scale,
+                    .weight = vector_or_null(args.weight, hidden, "norm weight"),
+                    .eps = args.eps,
+                    .out = matrix(args.out, tokens, hidden, "norm out"),
+                    .tokens = static_cast<int>(tokens),
+                    .hidden = static_cast<int>(hidden)};
+  if (args.add.data != nullptr) kernel.add = const_matrix(args.add, tokens, hidden, "add");
+  cuda::add_rms_norm(kernel, stream_);
+}
+
+void CudaOperations::gated_rms_norm(const GatedRmsNormArgs& args) {
+  const std::int64_t tokens = args.y.rows();
+  const std::int64_t channels = args.y.columns();
+  require(args.groups > 0 && channels % args.groups == 0, "norm groups");
+  require(args.activation == Activation::kSilu || args.activation == Activation::kSigmoid,
+          "activation of a gated norm");
+  const bool shared = args.groups > 1 && args.weight.data != nullptr && args.weight.shape.elements() != channels;
+  const std::int64_t weights = shared ? channels / args.groups : channels;
+  cuda::gated_rms_norm({.y = const_matrix(args.y, tokens, channels, "y"),
+                        .z = const_matrix(args.z, tokens, channels, "z"),
+                        .weight = vector_or_null(args.weight, weights, "gated norm weight"),
+                        .shared_weight = shared,
+                        .activation = args.activation,
+                        .groups = args.groups,
+                        .eps = args.eps,
+                        .order = args.order,
+                        .out = matrix(args.out, tokens, channels, "gated norm out"),
+                        .tokens = static_cast<int>(tokens),
+                        .channels = static_cast<int>(channels)},
+                       stream_);
+}
+
+}  // namespace krait::cuda

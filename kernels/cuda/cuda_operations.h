@@ -1,0 +1,71 @@
+#pragma once
+
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/gemm.h"
+#include "kernels/cuda/step_stage.h"
+#include "kernels/operations.h"
+
+namespace krait::cuda {
+
+/// Device memory that grows to the most that was asked for. What it held is lost when it grows.
+class DeviceScratch {
+ public:
+  explicit DeviceScratch(Device& device) : device_(device) {}
+  void* ensure(std::size_t bytes);
+
+ private:
+  Device& device_;
+  Buffer buffer_;
+};
+
+/// The operations of the CUDA platform, all in one stream: a call returns when its kernels are queued, `sample` when
+/// its tokens are there. Activations are float32 in device memory; spans are host memory, staged as they come.
+class CudaOperations final : public Operations {
+ public:
+  CudaOperations(Device& device, Gemm& gemm, Stream stream);
+
+  void embedding(const EmbeddingArgs& args) override;
+  void linear(const LinearArgs& args) override;
+  void gate(const GateArgs& args) override;
+  void scaled_add(const ScaledAddArgs& args) override;
+  void activate(const ActivateArgs& args) override;
+  void add_rms_norm(const AddRmsNormArgs& args) override;
+  void gated_rms_norm(const GatedRmsNormArgs& args) override;
+  void qk_norm_rope_write_kv(const WriteKvArgs& args) override;
+  void paged_attention(const PagedAttentionArgs& args) override;
+  void causal_conv1d(const CausalConv1dArgs& args) override;
+  void grouped_causal_conv1d(const GroupedCausalConv1dArgs& args) override;
+  void ssm_scan(const SsmScanArgs& args) override;
+  void selective_scan(const SelectiveScanArgs& args) override;
+  void selective_state_update(const SelectiveStateUpdateArgs& args) override;
+  void delta_rule(const DeltaRuleArgs& args) override;
+  void linear_attention(const LinearAttentionArgs& args) override;
+  void rg_lru(const RgLruArgs& args) override;
+  void moe(const MoeArgs& args) override;
+  void gather_rows(const GatherRowsArgs& args) override;
+  void sample(const SampleArgs& args) override;
+
+  /// Until everything queued is done; what was staged is forgotten.
+  void wait();
+
+ private:
+  /// x as rows of `dtype` for a product: x itself, or rounded in the scratch.
+  struct GemmInput {
+    const void* data = nullptr;
+    std::int64_t stride = 0;
+    DType dtype = DType::kFloat32;
+    int rows = 0;
+    int columns = 0;
+  };
+  GemmInput gemm_input(const TensorView& x, DType dtype);
+  void run_gemm(const PackedWeight& weight, const GemmInput& x, const TensorView& y, const Epilogue& epilogue);
+
+  Device& device_;
+  Gemm& gemm_;
+  Stream stream_;
+  StepStage stage_;
+  DeviceScratch rounded_;   ///< input rows of a product
+  DeviceScratch products_;  ///< its sums before the epilogue
+};
+
+}  // namespace krait::cuda

@@ -1,0 +1,59 @@
+#include "kernels/cuda/cuda_platform.h"
+
+#include <utility>
+
+#include "kernels/cuda/cuda_operations.h"
+#include "kernels/cuda/cuda_weight.h"
+#include "kernels/result.h"
+
+namespace krait {
+namespace {
+
+class CudaQueue final : public Queue {
+ public:
+  CudaQueue(cuda::Device& device, cuda::Gemm& gemm)
+      : device_(device), stream_(device.create_stream()), operations_(device, gemm, stream_) {}
+  ~CudaQueue() override { device_.destroy_stream(stream_); }
+  CudaQueue(const CudaQueue&) = delete;
+  CudaQueue& operator=(const CudaQueue&) = delete;
+  Operations& ops() override { return operations_; }
+  void wait() override { operations_.wait(); }
+
+ private:
+  cuda::Device& device_;
+  cuda::Stream stream_;
+  cuda::CudaOperations operations_;
+};
+
+}  // namespace
+
+CudaPlatform::CudaPlatform(std::unique_ptr<cuda::Device> device, std::unique_ptr<cuda::Gemm> gemm)
+    : device_(std::move(device)), gemm_(std::move(gemm)), load_stream_(device_->create_stream()) {}
+
+CudaPlatform::~CudaPlatform() { device_->destroy_stream(load_stream_); }
+
+std::string CudaPlatform::description() const { return device_->name(); }
+
+std::string CudaPlatform::numerics() const { return "cuda, " + device_->name(); }
+
+Buffer CudaPlatform::allocate(std::size_t bytes) { return device_->allocate(bytes); }
+
+std::unique_ptr<ReservedMemory> CudaPlatform::reserve(std::size_t capacity) { return device_->reserve(capacity); }
+
+std::size_t CudaPlatform::available_memory() const { return device_->free_memory(); }
+
+std::unique_ptr<Queue> CudaPlatform::create_queue() { return std::make_unique<CudaQueue>(*device_, *gemm_); }
+
+bool CudaPlatform::supports_compute_dtype(DType dtype) const {
+  return dtype == DType::kFloat32 || dtype == DType::kBFloat16;
+}
+
+PackedWeight CudaPlatform::pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) {
+  if (!supports_compute_dtype(scheme.compute_dtype)) {
+    throw StartupError("The CUDA platform does not compute in " + std::string(dtype_name(scheme.compute_dtype)) +
+                       "; valid are float32 and bfloat16.");
+  }
+  return cuda::pack_weight(source, scheme, shard, *device_, load_stream_);
+}
+
+}  // namespace krait

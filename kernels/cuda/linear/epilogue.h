@@ -1,0 +1,26 @@
+#pragma once
+
+#include "kernels/cuda/rows.h"
+#include "kernels/cuda/stream.h"
+#include "kernels/operations/activation.h"
+
+namespace krait::cuda {
+
+/// What becomes of a product's sums (Epilogue): y = scale * activation(sums + bias), or gate and up of it. A thread a
+/// result.
+struct ProductEpilogue {
+  ConstRows sums{};             ///< [rows, columns], or [rows, gate's columns | up's columns]
+  const float* bias = nullptr;  ///< as wide as the sums
+  bool gated = false;
+  Activation activation = Activation::kNone;
+  float gate_scale = 1.0F;
+  float limit = 0.0F;
+  float scale = 1.0F;
+  bool accumulate = false;
+  Rows y{};
+  int rows = 0;
+  int columns = 0;  ///< of y
+};
+void product_epilogue(const ProductEpilogue& args, Stream stream);
+
+}  // namespace krait::cuda

@@ -1,0 +1,19 @@
+# The CUDA platform: kernels (compiled by nvcc for a device, as C++ for the emulated grid) and the host side over them, and what
+# needs CUDA's own libraries.
+set(KRAIT_CUDA_KERNELS
+  cuda/elementwise/elementwise.cu
+  cuda/linear/epilogue.cu
+  cuda/norm/rms_norm.cu)
+set(KRAIT_CUDA_HOST
+  cuda/attention_operations.cpp
+  cuda/convolution_operations.cpp
+  cuda/cuda_operations.cpp
+  cuda/cuda_platform.cpp
+  cuda/cuda_weight.cpp
+  cuda/elementwise_operations.cpp
+  cuda/linear_operations.cpp
+  cuda/matrix_scan_operations.cpp
+  cuda/moe_operations.cpp
+  cuda/sampling_operations.cpp
+  cuda/scan_operations.cpp
+  cuda/step_stage.cpp)
