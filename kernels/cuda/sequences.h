@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/dtype.h"
+
+namespace krait::cuda {
+
+/// A SequenceBatch (kernels/operations/state_args.h) whose arrays lie on the device.
+struct Sequences {
+  const std::int32_t* query_start_loc = nullptr;    ///< [count + 1]
+  const std::int32_t* state_read = nullptr;         ///< [count]
+  const std::int32_t* state_write = nullptr;        ///< [count]; 0: padding, skipped
+  const std::uint8_t* has_initial_state = nullptr;  ///< [count]
+  int count = 0;
+};
+
+/// One layer's states of one kind: slot i begins at data + i * stride.
+struct StateSlots {
+  std::byte* data = nullptr;
+  std::size_t stride = 0;  ///< bytes
+  DType dtype = DType::kFloat32;
+};
+
+}  // namespace krait::cuda

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "kernels/cuda/sequences.h"
+#include "kernels/cuda/step_stage.h"
+#include "kernels/operations/state_args.h"
+#include "kernels/view_checks.h"
+
+/// From a batch of sequences and its states to the kernels' plain arguments.
+namespace krait::cuda {
+
+inline Sequences staged_sequences(StepStage& stage, const SequenceBatch& batch) {
+  if (batch.query_start_loc.empty()) return {};
+  const std::size_t count = batch.query_start_loc.size() - 1;
+  require(batch.state_read.size() >= count && batch.state_write.size() >= count, "state slots");
+  require(batch.has_initial_state.size() >= count, "initial state flags");
+  return {.query_start_loc = stage.on_device(batch.query_start_loc),
+          .state_read = stage.on_device(batch.state_read),
+          .state_write = stage.on_device(batch.state_write),
+          .has_initial_state = stage.on_device(batch.has_initial_state),
+          .count = static_cast<int>(count)};
+}
+
+inline StateSlots recurrent_slots(const StateCacheView& state) {
+  require(state.recurrent != nullptr && is_kernel_float(state.recurrent_dtype), "recurrent state");
+  return {.data = state.recurrent, .stride = state.slot_stride, .dtype = state.recurrent_dtype};
+}
+
+}  // namespace krait::cuda
