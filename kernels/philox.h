@@ -20,4 +20,13 @@ inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> coun
   return counter;
 }
 
+/// Uniform in [0, 1) with `seed` as key and `position` as counter: 53 random bits.
+inline double uniform_draw(std::uint64_t seed, std::uint64_t position) {
+  const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
+  const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
+  const auto random = philox4x32({low(position), high(position), 0, 0}, {low(seed), high(seed)});
+  const std::uint64_t bits = (std::uint64_t{random[0]} << 21) ^ (random[1] >> 11);
+  return static_cast<double>(bits & ((std::uint64_t{1} << 53) - 1)) * 0x1p-53;
+}
+
 }  // namespace krait

@@ -180,14 +180,6 @@ std::int32_t draw_token(const KernelTable& kernels, std::span<float> logits, flo
 
 }  // namespace
 
-double uniform_draw(std::uint64_t seed, std::uint64_t position) {
-  const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
-  const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
-  const auto random = philox4x32({low(position), high(position), 0, 0}, {low(seed), high(seed)});
-  const std::uint64_t bits = (std::uint64_t{random[0]} << 21) ^ (random[1] >> 11);
-  return static_cast<double>(bits & ((std::uint64_t{1} << 53) - 1)) * 0x1p-53;
-}
-
 SampledToken sample_row(const KernelTable& kernels, std::span<float> logits, const SampleRow& row) {
   SampledToken sampled;
   const auto count = static_cast<Index>(logits.size());

@@ -11,8 +11,4 @@ namespace krait::cpu {
 /// lower id everywhere: greedy, top-k and top-p.
 SampledToken sample_row(const KernelTable& kernels, std::span<float> logits, const SampleRow& row);
 
-/// Uniform in [0, 1) from Philox4x32-10 (Salmon et al., 2011) with `seed` as key and `position` as counter: 53 random
-/// bits.
-double uniform_draw(std::uint64_t seed, std::uint64_t position);
-
 }  // namespace krait::cpu

@@ -15,7 +15,13 @@ void* DeviceScratch::ensure(std::size_t bytes) {
 }
 
 CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
-    : device_(device), gemm_(gemm), stream_(stream), stage_(device, stream), rounded_(device), products_(device) {}
+    : device_(device),
+      gemm_(gemm),
+      stream_(stream),
+      stage_(device, stream),
+      rounded_(device),
+      products_(device),
+      sampled_(device) {}
 
 void CudaOperations::wait() {
   device_.wait(stream_);

@@ -66,6 +66,7 @@ class CudaOperations final : public Operations {
   StepStage stage_;
   DeviceScratch rounded_;   ///< input rows of a product
   DeviceScratch products_;  ///< its sums before the epilogue
+  DeviceScratch sampled_;   ///< tokens, log-probabilities, and the raw logits that they are of
 };
 
 }  // namespace krait::cuda

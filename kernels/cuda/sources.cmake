@@ -3,7 +3,10 @@
 set(KRAIT_CUDA_KERNELS
   cuda/elementwise/elementwise.cu
   cuda/linear/epilogue.cu
-  cuda/norm/rms_norm.cu)
+  cuda/norm/rms_norm.cu
+  cuda/sampling/draw.cu
+  cuda/sampling/logit_edits.cu
+  cuda/sampling/logprobs.cu)
 set(KRAIT_CUDA_HOST
   cuda/attention_operations.cpp
   cuda/convolution_operations.cpp

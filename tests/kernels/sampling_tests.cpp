@@ -75,7 +75,7 @@ TEST_CASE("The draw depends on seed and position only") {
   machine.ops().sample({TensorView(batch.data(), DType::kFloat32, Shape{5, 5}), rows, out});
   CHECK(out[2].token == token);
   for (std::uint64_t i = 0; i < 1000; ++i) {
-    const double u = cpu::uniform_draw(3, i);
+    const double u = uniform_draw(3, i);
     REQUIRE((u >= 0.0 && u < 1.0));
   }
 }
