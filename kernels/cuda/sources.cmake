@@ -1,9 +1,12 @@
 # The CUDA platform: kernels (compiled by nvcc for a device, as C++ for the emulated grid) and the host side over them, and what
 # needs CUDA's own libraries.
 set(KRAIT_CUDA_KERNELS
+  cuda/delta/delta_rule.cu
   cuda/elementwise/elementwise.cu
   cuda/linear/epilogue.cu
+  cuda/linear_attention/linear_attention.cu
   cuda/norm/rms_norm.cu
+  cuda/rg_lru/rg_lru.cu
   cuda/sampling/draw.cu
   cuda/sampling/logit_edits.cu
   cuda/sampling/logprobs.cu)
