@@ -21,7 +21,8 @@ CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
       stage_(device, stream),
       rounded_(device),
       products_(device),
-      sampled_(device) {}
+      sampled_(device),
+      partials_(device) {}
 
 void CudaOperations::wait() {
   device_.wait(stream_);

@@ -67,6 +67,7 @@ class CudaOperations final : public Operations {
   DeviceScratch rounded_;   ///< input rows of a product
   DeviceScratch products_;  ///< its sums before the epilogue
   DeviceScratch sampled_;   ///< tokens, log-probabilities, and the raw logits that they are of
+  DeviceScratch partials_;  ///< what the blocks of one attention row leave to be merged
 };
 
 }  // namespace krait::cuda

@@ -1,6 +1,9 @@
 # The CUDA platform: kernels (compiled by nvcc for a device, as C++ for the emulated grid) and the host side over them, and what
 # needs CUDA's own libraries.
 set(KRAIT_CUDA_KERNELS
+  cuda/attention/attention_float.cu
+  cuda/attention/attention_merge.cu
+  cuda/attention/write_kv.cu
   cuda/delta/delta_rule.cu
   cuda/elementwise/elementwise.cu
   cuda/linear/epilogue.cu
