@@ -84,13 +84,14 @@ __device__ __forceinline__ void find_bucket(Mass wanted, const Shared& shared) {
 
 /// The threshold that keeps the heaviest weights up to unit number `wanted`; a unit is a token, or 2^-40 of weight with
 /// `by_mass`. There are that many units.
-__device__ Threshold select_heaviest(const float* weights, int vocab, Mass wanted, bool by_mass, const Shared& shared) {
+__device__ __forceinline__ Threshold select_heaviest(const float* weights, int vocab, Mass wanted, bool by_mass,
+                                                     const Shared& shared) {
   constexpr int kShifts[] = {21, 10, 0};
   constexpr std::uint32_t kMasks[] = {0x7ffU, 0x7ffU, 0x3ffU};
   const int thread = static_cast<int>(threadIdx.x);
   std::uint32_t prefix = 0;
   std::uint32_t known = 0;
-  for (int level = 0; level < 3; ++level) {
+  UNROLL for (int level = 0; level < 3; ++level) {
     __syncthreads();
     for (int i = thread; i < kBuckets; i += kThreads) shared.histogram[i] = 0;
     __syncthreads();
@@ -142,8 +143,8 @@ __device__ __forceinline__ void for_kept(const float* weights, const Run& run, c
 }
 
 /// The sum of what is kept; ties_before and mass_before are those of the runs before this warp's.
-__device__ Mass kept_mass(const float* weights, const Run& run, const Threshold& threshold, const Shared& shared,
-                          Mass& ties_before, Mass& mass_before) {
+__device__ __forceinline__ Mass kept_mass(const float* weights, const Run& run, const Threshold& threshold,
+                                          const Shared& shared, Mass& ties_before, Mass& mass_before) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   Mass ties = 0;
   for (int i = run.begin + lane; i < run.end; i += kWarp) {
@@ -157,7 +158,7 @@ __device__ Mass kept_mass(const float* weights, const Run& run, const Threshold&
   return total;
 }
 
-__global__ void __launch_bounds__(kThreads) draw_kernel(const DrawTokens args) {
+__global__ void __launch_bounds__(kThreads, 1) draw_kernel(const DrawTokens args) {
   SHARED_ARRAY(Mass, histogram, kBuckets);
   SHARED_ARRAY(Mass, sums, kWarps);
   SHARED_ARRAY(Mass, result, 2);
