@@ -36,8 +36,8 @@ def problems_of(path: Path) -> list[str]:
             found.append(f"{where}: write the path from the repository's root")
         elif (ROOT / top).is_dir() and (ROOT / header).exists() and top not in MAY_INCLUDE[folder]:
             valid = ", ".join(sorted(MAY_INCLUDE[folder]))
-            # The test shims of the emulated instruction sets stand behind their own #ifdef.
-            if not header.startswith(f"tests/{folder}/"):
+            # The test shims of emulated instruction sets and of the emulated grid stand behind their own #ifdef.
+            if not header.startswith((f"tests/{folder}/", "tests/emulation/")):
                 found.append(f"{where}: {folder}/ may include only {valid}")
         elif header.startswith(NEVER_KNOWS.get(folder, ())):
             found.append(f"{where}: {folder}/ never knows this (docs/design.md, section 1)")

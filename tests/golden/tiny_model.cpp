@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "kernels/cpu/cpu_platform.h"
 #include "models/config/config_reader.h"
 #include "models/weights/quantization_config.h"
 #include "models/weights/weight_loader.h"
@@ -18,7 +19,11 @@ constexpr int kMaxPositions = 2048;
 
 TinyModel::TinyModel(const std::string& folder, const Options& options) {
   const std::string path = (std::filesystem::path(KRAIT_SOURCE_DIR) / folder).string();
-  platform_ = std::make_unique<CpuPlatform>(CpuOptions{.threads = options.threads, .isa = options.isa});
+  if (options.make_platform) {
+    platform_ = options.make_platform();
+  } else {
+    platform_ = std::make_unique<CpuPlatform>(CpuOptions{.threads = options.threads, .isa = options.isa});
+  }
   const LayerContext context{.platform = *platform_,
                              .mamba = options.mamba,
                              .parallel = {},

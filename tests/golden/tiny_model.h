@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -7,7 +8,7 @@
 
 #include "engine/cache/cache_pools.h"
 #include "engine/runner/model_runner.h"
-#include "kernels/cpu/cpu_platform.h"
+#include "kernels/platform.h"
 #include "models/model.h"
 
 namespace krait::test {
@@ -40,6 +41,8 @@ class TinyModel {
     std::optional<DType> kv_cache_dtype{};  ///< as --kv-cache-dtype
     MambaConfig mamba;
     int block_size = 16;
+    /// Instead of the CPU with `threads` and `isa`.
+    std::function<std::unique_ptr<Platform>()> make_platform{};
   };
   /// `folder` is absolute, or relative to the repository.
   explicit TinyModel(const std::string& folder) : TinyModel(folder, Options{}) {}
@@ -54,7 +57,7 @@ class TinyModel {
   [[nodiscard]] std::vector<std::byte> state(const Sequence& sequence) const;
 
  private:
-  std::unique_ptr<CpuPlatform> platform_;
+  std::unique_ptr<Platform> platform_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<ModelRunner> runner_;
   std::shared_ptr<CachePools> pools_;
