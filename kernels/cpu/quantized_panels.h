@@ -1,7 +1,7 @@
 #pragma once
 
-#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/column_map.h"
+#include "kernels/cpu/kernel_table.h"
 
 namespace krait {
 class ThreadPool;
