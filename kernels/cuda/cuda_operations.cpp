@@ -22,7 +22,11 @@ CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
       rounded_(device),
       products_(device),
       sampled_(device),
-      partials_(device) {}
+      partials_(device),
+      expert_tables_(device, stream),
+      routing_(device),
+      moe_inner_(device),
+      moe_outer_(device) {}
 
 void CudaOperations::wait() {
   device_.wait(stream_);

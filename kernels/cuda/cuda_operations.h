@@ -1,7 +1,10 @@
 #pragma once
 
+#include "kernels/cuda/cuda_weight.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/gemm.h"
+#include "kernels/cuda/linear/product.h"
+#include "kernels/cuda/moe/expert_tables.h"
 #include "kernels/cuda/step_stage.h"
 #include "kernels/operations.h"
 
@@ -58,7 +61,21 @@ class CudaOperations final : public Operations {
     int columns = 0;
   };
   GemmInput gemm_input(const TensorView& x, DType dtype);
-  void run_gemm(const PackedWeight& weight, const GemmInput& x, const TensorView& y, const Epilogue& epilogue);
+  void library_product(const CudaWeight& weight, const GemmInput& x, const Rows& y, const EpilogueForm& epilogue);
+
+  /// Where the rows of each expert are, all on the device.
+  struct Routing {
+    const float* weights = nullptr;          ///< [T, top_k]
+    const std::int32_t* row_of = nullptr;    ///< [T, top_k] row of the sorted matrix, or -1
+    const std::int32_t* token_of = nullptr;  ///< token of each sorted row
+    const RowTile* tiles = nullptr;
+    const std::int32_t* tile_count = nullptr;
+    int most_tiles = 0;
+    int assignments = 0;  ///< T * top_k
+  };
+  Routing route_tokens(const MoeArgs& args, int tile_rows);
+  void run_experts(const Routing& routing, const ExpertTable& table, const ConstRows& x, const std::int32_t* x_rows,
+                   const Rows& y, const EpilogueForm& epilogue);
 
   Device& device_;
   Gemm& gemm_;
@@ -68,6 +85,10 @@ class CudaOperations final : public Operations {
   DeviceScratch products_;  ///< its sums before the epilogue
   DeviceScratch sampled_;   ///< tokens, log-probabilities, and the raw logits that they are of
   DeviceScratch partials_;  ///< what the blocks of one attention row leave to be merged
+  ExpertTables expert_tables_;
+  DeviceScratch routing_;    ///< lists of a Routing
+  DeviceScratch moe_inner_;  ///< between the experts' products
+  DeviceScratch moe_outer_;  ///< and after them
 };
 
 }  // namespace krait::cuda

@@ -12,8 +12,8 @@ namespace {
 
 /// The rows of all parts as the compute type, in host memory.
 std::vector<std::byte> read_values(const std::vector<WeightPart>& parts, const CudaWeight& weight) {
-  const auto columns = static_cast<std::size_t>(weight.columns);
-  std::vector<std::byte> values(static_cast<std::size_t>(weight.rows) * columns * dtype_size(weight.compute_dtype));
+  const auto columns = static_cast<std::size_t>(weight.shape.columns);
+  std::vector<std::byte> values(static_cast<std::size_t>(weight.shape.rows * weight.shape.row_bytes));
   std::vector<float> row(columns);
   std::byte* to = values.data();
   for (const WeightPart& part : parts) {
@@ -54,25 +54,28 @@ PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, c
   const std::vector<WeightPart> parts = shard_parts(source, shard, biases);
   auto weight = std::make_shared<CudaWeight>();
   weight->compute_dtype = scheme.compute_dtype;
-  weight->gate_up = scheme.gate_up;
-  weight->columns = parts.front().columns;
-  for (const WeightPart& part : parts) weight->rows += part.rows;
+  WeightShape& shape = weight->shape;
+  shape.form = scheme.compute_dtype == DType::kFloat32 ? WeightForm::kFloat32 : WeightForm::kBFloat16;
+  shape.gate_up = scheme.gate_up;
+  shape.columns = static_cast<int>(parts.front().columns);
+  for (const WeightPart& part : parts) shape.rows += static_cast<int>(part.rows);
+  shape.row_bytes = shape.columns * static_cast<std::int64_t>(dtype_size(scheme.compute_dtype));
   if (scheme.gate_up && (parts.size() != 2 || parts[0].rows != parts[1].rows)) {
     refuse_weight("gate and up must be two equal parts.");
   }
   const std::vector<std::byte> values = read_values(parts, *weight);
   weight->values = upload(device, stream, values.data(), values.size());
+  weight->view.values = weight->values.data.get();
   if (!biases.empty()) {
     std::vector<float> bias;
     for (const WeightPart& part : parts) {
       for (std::int64_t r = 0; r < part.rows; ++r) bias.push_back(part.bias_at(r));
     }
     weight->bias = upload(device, stream, bias.data(), bias.size() * sizeof(float));
+    weight->view.bias = static_cast<const float*>(weight->bias.data.get());
   }
-  const std::int64_t rows = weight->rows;
-  const std::int64_t columns = weight->columns;
   const std::size_t bytes = weight->values.bytes + weight->bias.bytes;
-  return PackedWeight(std::move(weight), rows, columns, bytes);
+  return PackedWeight(std::move(weight), shape.rows, shape.columns, bytes);
 }
 
 const CudaWeight& cuda_weight(const PackedWeight& weight) {

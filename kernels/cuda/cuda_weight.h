@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/linear/weight_view.h"
 #include "kernels/packed_weight.h"
 
 namespace krait::cuda {
@@ -8,18 +9,16 @@ namespace krait::cuda {
 /// What the CUDA platform keeps behind a PackedWeight: rows of outputs, one after another, gate's before up's.
 class CudaWeight final : public PackedWeight::Storage {
  public:
-  Quantization quantization = Quantization::kNone;
   /// The type that input rows are rounded to: float32 or bfloat16. Unquantised values are kept in it.
   DType compute_dtype = DType::kFloat32;
-  std::int64_t rows = 0;     ///< outputs; twice as many as the result has columns with `gate_up`
-  std::int64_t columns = 0;  ///< inputs
-  bool gate_up = false;
-  Buffer values{};  ///< [rows, columns] of `compute_dtype`, or the integers of a quantised weight
-  Buffer bias{};    ///< float32 [rows] or nothing
+  WeightShape shape{};
+  WeightView view{};  ///< into the buffers
+  Buffer values{};
+  Buffer bias{};  ///< float32 [rows] or nothing
 
-  [[nodiscard]] const float* bias_data() const { return static_cast<const float*>(bias.data.get()); }
   /// Columns of the result.
-  [[nodiscard]] std::int64_t outputs() const { return gate_up ? rows / 2 : rows; }
+  [[nodiscard]] int outputs() const { return shape.gate_up ? shape.rows / 2 : shape.rows; }
+  [[nodiscard]] bool quantised() const { return shape.form == WeightForm::kInt8 || shape.form == WeightForm::kInt4; }
 };
 
 /// Throws StartupError for a dtype, a group or a shard that cannot be packed.

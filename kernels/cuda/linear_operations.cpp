@@ -2,9 +2,26 @@
 #include "kernels/cuda/cuda_weight.h"
 #include "kernels/cuda/elementwise/elementwise.h"
 #include "kernels/cuda/linear/epilogue.h"
+#include "kernels/cuda/linear/product.h"
 #include "kernels/cuda/view_checks.h"
 
 namespace krait::cuda {
+namespace {
+
+/// Our own kernel takes 8 rows while it reads the weights once, and has rounding and epilogue in it; above, the library
+/// reads them as often and has the better pipeline.
+constexpr std::int64_t kFewRows = kProductRows;
+
+EpilogueForm epilogue_form(const Epilogue& epilogue) {
+  return {.gated = epilogue.gated,
+          .activation = epilogue.activation,
+          .gate_scale = epilogue.gate_scale,
+          .limit = epilogue.limit,
+          .scale = epilogue.scale,
+          .accumulate = epilogue.accumulate};
+}
+
+}  // namespace
 
 CudaOperations::GemmInput CudaOperations::gemm_input(const TensorView& x, DType dtype) {
   const ConstRows from = const_matrix(x, x.rows(), x.columns(), "x of linear");
@@ -21,49 +38,54 @@ CudaOperations::GemmInput CudaOperations::gemm_input(const TensorView& x, DType 
   return input;
 }
 
-void CudaOperations::run_gemm(const PackedWeight& weight, const GemmInput& x, const TensorView& y,
-                              const Epilogue& epilogue) {
-  const CudaWeight& storage = cuda_weight(weight);
-  require(storage.gate_up == epilogue.gated, "a gated product goes with weights packed as gate_up, and only with them");
-  require(epilogue.activation != Activation::kSwigluClamp || (epilogue.gated && epilogue.limit > 0.0F),
-          "swiglu clamp takes gate and up, and a limit above 0");
-  require(x.columns == storage.columns, "a product of rows of another width than its weight");
-  const Rows to = matrix(y, x.rows, storage.outputs(), "y of linear");
+void CudaOperations::library_product(const CudaWeight& weight, const GemmInput& x, const Rows& y,
+                                     const EpilogueForm& epilogue) {
   const bool plain = !epilogue.gated && epilogue.activation == Activation::kNone && epilogue.scale == 1.0F &&
-                     storage.bias_data() == nullptr;
+                     weight.view.bias == nullptr;
   GemmArgs product{.m = x.rows,
-                   .n = static_cast<int>(storage.rows),
+                   .n = weight.shape.rows,
                    .k = x.columns,
                    .dtype = x.dtype,
                    .x = x.data,
                    .x_stride = x.stride,
-                   .w = storage.values.data.get(),
-                   .y = to,
+                   .w = weight.view.values,
+                   .y = y,
                    .accumulate = plain && epilogue.accumulate};
   if (!plain) {
-    product.y = {.data = static_cast<float*>(products_.ensure(static_cast<std::size_t>(x.rows * storage.rows) * 4)),
-                 .stride = storage.rows};
+    const auto sums = static_cast<std::size_t>(x.rows) * static_cast<std::size_t>(weight.shape.rows);
+    product.y = {.data = static_cast<float*>(products_.ensure(sums * sizeof(float))), .stride = weight.shape.rows};
   }
   gemm_.run(product, stream_);
   if (plain) return;
   product_epilogue({.sums = {product.y.data, product.y.stride},
-                    .bias = storage.bias_data(),
-                    .gated = epilogue.gated,
-                    .activation = epilogue.activation,
-                    .gate_scale = epilogue.gate_scale,
-                    .limit = epilogue.limit,
-                    .scale = epilogue.scale,
-                    .accumulate = epilogue.accumulate,
-                    .y = to,
+                    .bias = weight.view.bias,
+                    .form = epilogue,
+                    .y = y,
                     .rows = x.rows,
-                    .columns = static_cast<int>(storage.outputs())},
+                    .columns = weight.outputs()},
                    stream_);
 }
 
 void CudaOperations::linear(const LinearArgs& args) {
   require(args.weight != nullptr && args.weight->defined(), "linear without a weight");
-  if (args.x.rows() == 0) return;
-  run_gemm(*args.weight, gemm_input(args.x, cuda_weight(*args.weight).compute_dtype), args.y, args.epilogue);
+  const std::int64_t rows = args.x.rows();
+  if (rows == 0) return;
+  const CudaWeight& weight = cuda_weight(*args.weight);
+  const Epilogue& epilogue = args.epilogue;
+  require(weight.shape.gate_up == epilogue.gated,
+          "a gated product goes with weights packed as gate_up, and only with them");
+  require(epilogue.activation != Activation::kSwigluClamp || (epilogue.gated && epilogue.limit > 0.0F),
+          "swiglu clamp takes gate and up, and a limit above 0");
+  const Rows y = matrix(args.y, rows, weight.outputs(), "y of linear");
+  const EpilogueForm form = epilogue_form(epilogue);
+  const ConstRows x = const_matrix(args.x, rows, weight.shape.columns, "x of linear");
+  if (rows > kFewRows && !weight.quantised()) {
+    return library_product(weight, gemm_input(args.x, weight.compute_dtype), y, form);
+  }
+  const Product product{
+      .shape = weight.shape, .weight = weight.view, .rows = static_cast<int>(rows), .x = x, .y = y, .epilogue = form};
+  if (weight.compute_dtype == DType::kFloat32) return float_product(product, stream_);
+  few_rows_product(product, stream_);
 }
 
 }  // namespace krait::cuda

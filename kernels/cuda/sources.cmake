@@ -7,7 +7,11 @@ set(KRAIT_CUDA_KERNELS
   cuda/delta/delta_rule.cu
   cuda/elementwise/elementwise.cu
   cuda/linear/epilogue.cu
+  cuda/linear/few_rows_product.cu
+  cuda/linear/float_product.cu
   cuda/linear_attention/linear_attention.cu
+  cuda/moe/route.cu
+  cuda/moe/sort.cu
   cuda/norm/rms_norm.cu
   cuda/rg_lru/rg_lru.cu
   cuda/sampling/draw.cu
@@ -22,6 +26,7 @@ set(KRAIT_CUDA_HOST
   cuda/elementwise_operations.cpp
   cuda/linear_operations.cpp
   cuda/matrix_scan_operations.cpp
+  cuda/moe/expert_tables.cpp
   cuda/moe_operations.cpp
   cuda/sampling_operations.cpp
   cuda/scan_operations.cpp

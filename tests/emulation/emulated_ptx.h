@@ -75,6 +75,13 @@ void cp_async_wait() {
   emulation::wait_copies(Pending);
 }
 
+inline std::uint32_t pack_bfloat16(float low, float high) {
+  return __float2bfloat16_rn(low).bits | static_cast<std::uint32_t>(__float2bfloat16_rn(high).bits) << 16;
+}
+inline std::uint32_t subtract_bfloat16x2(std::uint32_t a, std::uint32_t b) {
+  return pack_bfloat16(emulated::lower(a) - emulated::lower(b), emulated::upper(a) - emulated::upper(b));
+}
+
 inline float exp2_fast(float x) { return std::exp2(x); }
 
 }  // namespace krait::cuda::ptx

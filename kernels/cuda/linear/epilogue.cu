@@ -1,6 +1,4 @@
-#include "kernels/cuda/linear/epilogue.h"
-
-#include "kernels/cuda/activation.cuh"
+#include "kernels/cuda/linear/epilogue.cuh"
 
 namespace krait::cuda {
 namespace {
@@ -14,14 +12,8 @@ __global__ void __launch_bounds__(kThreads) product_epilogue_kernel(const Produc
   const std::int64_t column = index % args.columns;
   const float* sums = args.sums.data + row * args.sums.stride;
   const auto value = [&](std::int64_t c) { return args.bias == nullptr ? sums[c] : sums[c] + args.bias[c]; };
-  float result;
-  if (args.gated) {
-    result = activate_gated(args.activation, args.gate_scale * value(column), value(args.columns + column), args.limit);
-  } else {
-    result = activate(args.activation, value(column));
-  }
-  float& y = args.y.data[row * args.y.stride + column];
-  y = args.accumulate ? y + args.scale * result : args.scale * result;
+  const float up = args.form.gated ? value(args.columns + column) : 0.0F;
+  store_result(args.form, value(column), up, args.y.data[row * args.y.stride + column]);
 }
 
 }  // namespace
