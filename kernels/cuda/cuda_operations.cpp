@@ -26,7 +26,8 @@ CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
       expert_tables_(device, stream),
       routing_(device),
       moe_inner_(device),
-      moe_outer_(device) {}
+      moe_outer_(device),
+      conv_rows_(device) {}
 
 void CudaOperations::wait() {
   device_.wait(stream_);

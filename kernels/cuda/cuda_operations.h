@@ -89,6 +89,7 @@ class CudaOperations final : public Operations {
   DeviceScratch routing_;    ///< lists of a Routing
   DeviceScratch moe_inner_;  ///< between the experts' products
   DeviceScratch moe_outer_;  ///< and after them
+  DeviceScratch conv_rows_;  ///< what a grouped convolution multiplies, and its sums
 };
 
 }  // namespace krait::cuda

@@ -16,6 +16,9 @@ struct Sequences {
   int count = 0;
 };
 
+/// Tiles of up to `size` tokens of one sequence that cover `tokens` tokens of `count` sequences; see `sequence_tile`.
+constexpr int sequence_tiles(int tokens, int count, int size) { return tokens / size + count; }
+
 /// One layer's states of one kind: slot i begins at data + i * stride.
 struct StateSlots {
   std::byte* data = nullptr;

@@ -4,6 +4,8 @@ set(KRAIT_CUDA_KERNELS
   cuda/attention/attention_float.cu
   cuda/attention/attention_merge.cu
   cuda/attention/write_kv.cu
+  cuda/convolution/causal_conv1d.cu
+  cuda/convolution/grouped_conv1d.cu
   cuda/delta/delta_rule.cu
   cuda/elementwise/elementwise.cu
   cuda/linear/epilogue.cu
@@ -16,7 +18,9 @@ set(KRAIT_CUDA_KERNELS
   cuda/rg_lru/rg_lru.cu
   cuda/sampling/draw.cu
   cuda/sampling/logit_edits.cu
-  cuda/sampling/logprobs.cu)
+  cuda/sampling/logprobs.cu
+  cuda/ssm/ssm_recurrence.cu
+  cuda/ssm/state_update.cu)
 set(KRAIT_CUDA_HOST
   cuda/attention_operations.cpp
   cuda/convolution_operations.cpp

@@ -93,13 +93,19 @@ struct GroupedConvolution final : Convolution {
         groups(groups_in),
         width(channels / groups),
         in_bfloat16(random.integer(0, 2) == 0) {
-    const PackScheme scheme{.compute_dtype = in_bfloat16 ? DType::kBFloat16 : DType::kFloat32};
-    ThreadPool pool(1);
     for (int i = 0; i < groups * kernel; ++i) {
       weights.push_back(random.matrix(width, width));
       for (float& x : weights.back().data) x = multiplied(x);
-      packed.push_back(cpu::pack_weight({{weights.back().view()}, {}}, scheme, {}, *cpu::portable_kernels(), pool));
     }
+    ThreadPool pool(1);
+    pack_with([&](const WeightSource& source, const PackScheme& scheme) {
+      return cpu::pack_weight(source, scheme, {}, *cpu::portable_kernels(), pool);
+    });
+  }
+  void pack_with(const PackWeight& pack) override {
+    packed.clear();
+    const PackScheme scheme{.compute_dtype = in_bfloat16 ? DType::kBFloat16 : DType::kFloat32};
+    for (const Matrix& weight : weights) packed.push_back(pack({{weight.view()}, {}}, scheme));
   }
   [[nodiscard]] float multiplied(float x) const { return in_bfloat16 ? round_to(x, DType::kBFloat16) : x; }
   [[nodiscard]] std::string label() const override {

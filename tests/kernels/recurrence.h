@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <functional>
 #include <memory>
 
 #include "tests/kernels/state_support.h"
@@ -39,6 +40,9 @@ struct Exact {
   std::vector<double> state;  ///< after the last token, as the slot holds it
 };
 
+/// How a platform packs weights.
+using PackWeight = std::function<PackedWeight(const WeightSource&, const PackScheme&)>;
+
 /// An operation that takes sequences token by token through a state, with random parameters.
 class Recurrence {
  public:
@@ -48,6 +52,8 @@ class Recurrence {
   [[nodiscard]] virtual std::int64_t recurrent_elements() const { return 0; }
   [[nodiscard]] virtual int out_columns() const = 0;
   [[nodiscard]] virtual Tokens tokens(Random& random, int count) const = 0;
+  /// Packs the weights, if there are any, for another platform than the CPU.
+  virtual void pack_with(const PackWeight& /*pack*/) {}
   virtual void run(Operations& ops, const Tokens& in, const SequenceBatch& batch, const StateCacheView& state,
                    const TensorView& out) const = 0;
   [[nodiscard]] virtual Exact exact(const Tokens& in, DType state_dtype) const = 0;

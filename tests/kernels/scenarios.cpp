@@ -219,6 +219,7 @@ std::vector<float> recurrences(const Bench& bench, std::uint32_t seed) {
   for (const MakeRecurrence make : kRecurrences) {
     for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
       const auto recurrence = make(random);
+      recurrence->pack_with(bench.pack);
       StateSlots slots = recurrence->slots(4, dtype);
       Sequences sequences;
       sequences.add(1, 1, 1, false);

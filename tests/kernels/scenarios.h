@@ -1,17 +1,14 @@
 #pragma once
 
-#include <functional>
-
-#include "kernels/packed_weight.h"
 #include "tests/kernels/kv_support.h"
-#include "tests/kernels/state_support.h"
+#include "tests/kernels/recurrence.h"
 
 namespace krait::test {
 
 /// A platform's operations and its way to pack weights, as the scenarios need them.
 struct Bench {
   Operations& ops;
-  std::function<PackedWeight(const WeightSource&, const PackScheme&)> pack;
+  PackWeight pack;
 };
 
 /// Something that runs operations on data drawn from a seed; its result must have the same bits on every instruction

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "tests/kernels/test_support.h"
 
 namespace krait::test {
@@ -7,7 +9,8 @@ namespace krait::test {
 /// Slots of states as a cache lays them out: [slot][conv | recurrent], filled with garbage that kernels must not trust.
 struct StateSlots {
   StateSlots(int slots, std::int64_t conv_elements, std::int64_t recurrent_elements, DType conv_dtype,
-             DType recurrent_dtype) {
+             DType recurrent_dtype)
+      : conv(conv_elements), recurrent(recurrent_elements) {
     const auto align = [](std::size_t n) { return (n + 127) / 128 * 128; };
     const std::size_t conv_bytes = align(static_cast<std::size_t>(conv_elements) * dtype_size(conv_dtype));
     const std::size_t stride =
@@ -23,11 +26,31 @@ struct StateSlots {
     const auto begin = memory.begin() + static_cast<std::ptrdiff_t>(view.slot_stride) * index;
     return {begin, begin + static_cast<std::ptrdiff_t>(view.slot_stride)};
   }
-  /// Slot contents as numbers, for comparing bits across instruction sets.
+  /// All states as numbers, slot by slot.
   void append_to(std::vector<float>& out) const {
-    for (const std::byte b : memory) out.push_back(static_cast<float>(std::to_integer<int>(b)));
+    for (std::size_t offset = 0; offset < memory.size(); offset += view.slot_stride) {
+      append(view.conv + offset, view.conv_dtype, conv, out);
+      append(view.recurrent + offset, view.recurrent_dtype, recurrent, out);
+    }
+  }
+  static void append(const std::byte* from, DType dtype, std::int64_t count, std::vector<float>& out) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      float value = 0.0F;
+      if (dtype == DType::kFloat32) {
+        std::memcpy(&value, from + 4 * i, 4);
+      } else {
+        std::uint16_t half = 0;
+        std::memcpy(&half, from + 2 * i, 2);
+        value = dtype == DType::kBFloat16 ? bfloat16_to_float(half) : float16_to_float(half);
+        // What a slot held before is no number in float16.
+        if (std::isnan(value)) value = static_cast<float>(half);
+      }
+      out.push_back(value);
+    }
   }
 
+  std::int64_t conv;       ///< elements of a slot
+  std::int64_t recurrent;  ///< elements of a slot
   std::vector<std::byte> memory;
   StateCacheView view;
 };

@@ -1,0 +1,192 @@
+#include <catch2/catch.hpp>
+
+#include "tests/emulation/recurrence_support.h"
+
+namespace krait {
+namespace {
+
+using test::Matrix;
+using test::Sequences;
+using test::SsmModel;
+using test::StateSlots;
+
+constexpr DType kTypes[] = {DType::kFloat32, DType::kBFloat16, DType::kFloat16};
+
+/// Some roundings of a state's type: the order of sums differs, and with it where a number is rounded to.
+double tolerance(DType dtype) {
+  if (dtype == DType::kFloat32) return 2e-5;
+  return dtype == DType::kBFloat16 ? 4e-2 : 5e-3;
+}
+
+/// Runs `fn` with the CPU's operations and, in every order of threads, with the emulated GPU's: their numbers agree.
+template <typename Fn>
+void check_same(double allowed, Fn fn) {
+  test::Machine cpu("portable", 1);
+  const auto gpu = test::make_emulated_platform();
+  const auto queue = gpu->create_queue();
+  const std::vector<float> expected = fn(cpu.ops());
+  test::in_every_order([&] {
+    const std::vector<float> result = fn(queue->ops());
+    queue->wait();
+    CHECK(test::worst_error(result, {expected.begin(), expected.end()}) <= allowed);
+  });
+}
+
+Matrix update(Operations& ops, const SsmModel& model, const SsmModel::Inputs& in, const Matrix* z,
+              const Sequences& rows, const StateCacheView& state) {
+  Matrix y(in.x.rows, in.x.columns, 77.0F);
+  SelectiveStateUpdateArgs args;
+  args.x = in.x.view();
+  args.dt = in.dt.view();
+  args.b = in.b.view();
+  args.c = in.c.view();
+  if (z != nullptr) args.z = z->view();
+  args.a = model.a.data.data();
+  args.d = model.d.data.data();
+  args.dt_bias = model.bias.data.data();
+  args.dt_min = model.dt_min;
+  args.dt_max = model.dt_max;
+  args.heads = model.heads;
+  args.head_dim = model.head_dim;
+  args.groups = model.groups;
+  args.state_size = model.state_size;
+  args.state_read = rows.read;
+  args.state_write = rows.write;
+  args.has_initial_state = rows.initial;
+  args.state = state;
+  args.y = y.view();
+  ops.selective_state_update(args);
+  return y;
+}
+
+}  // namespace
+
+TEST_CASE("emulated: scans of any size agree with the CPU") { test::check_agreement("ssm scan", 4e-2, 6); }
+
+TEST_CASE("emulated: Mamba-1's state update agrees with the CPU") {
+  test::check_agreement("mamba-1 state update", 2e-5, 6);
+}
+
+TEST_CASE("emulated: selective scans agree with the CPU") {
+  for (std::uint32_t seed = 1; seed <= 9; ++seed) {
+    const DType dtype = kTypes[seed % 3];
+    test::check_recurrence(test::make_selective_scan, seed, dtype, {1, 17, 33}, tolerance(dtype));
+  }
+}
+
+TEST_CASE("emulated: the state update agrees with the CPU for every size that has a kernel") {
+  for (const int state_size : {16, 64, 96, 128, 256, 20}) {
+    for (const DType dtype : kTypes) {
+      test::Random random(static_cast<std::uint32_t>(state_size));
+      const SsmModel model(random, 4, random.integer(1, 70), 2, state_size);
+      const bool gated = random.integer(0, 1) == 1;
+      const SsmModel::Inputs inputs[2] = {model.inputs(random, 4), model.inputs(random, 4)};
+      const Matrix z = random.matrix(4, model.heads * model.head_dim);
+      CAPTURE(state_size, model.head_dim, gated, dtype_name(dtype));
+      check_same(tolerance(dtype), [&](Operations& ops) {
+        StateSlots slots(8, 0, model.state_elements(), dtype, dtype);
+        std::vector<float> out;
+        for (int step = 0; step < 2; ++step) {
+          Sequences rows;
+          rows.add(1, 1, 1, step > 0);
+          rows.add(1, 0, 0, true);  // padding
+          rows.add(1, 2 + step, 3 + step, step > 0);
+          rows.add(1, 5, 6, false);
+          const Matrix y = update(ops, model, inputs[step], gated ? &z : nullptr, rows, slots.view);
+          out.insert(out.end(), y.data.begin(), y.data.end());
+        }
+        slots.append_to(out);
+        return out;
+      });
+    }
+  }
+}
+
+TEST_CASE("emulated: the token recurrence agrees with the CPU for every size that has a kernel") {
+  for (const int state_size : {16, 64, 96, 128, 256}) {
+    for (const DType dtype : kTypes) {
+      test::Random random(static_cast<std::uint32_t>(state_size));
+      const SsmModel model(random, 2, random.integer(1, 40), 1, state_size);
+      const auto in = model.inputs(random, 25);
+      CAPTURE(state_size, model.head_dim, dtype_name(dtype));
+      check_same(tolerance(dtype), [&](Operations& ops) {
+        StateSlots slots(4, 0, model.state_elements(), dtype, dtype);
+        Sequences sequences;
+        sequences.add(4, 1, 1, false);
+        sequences.add(0, 1, 2, true);
+        sequences.add(2, 0, 0, true);  // padding
+        sequences.add(19, 2, 2, false);
+        std::vector<float> out = model.scan(ops, in, sequences, slots.view).data;
+        Sequences next;
+        next.add(1, 1, 3, true);
+        next.add(3, 2, 2, true);
+        const Matrix y = model.scan(ops, in.slice(0, 4), next, slots.view);
+        out.insert(out.end(), y.data.begin(), y.data.end());
+        slots.append_to(out);
+        return out;
+      });
+    }
+  }
+}
+
+/// Mamba-1's fast size; its channels' count is no multiple of a block's rows.
+TEST_CASE("emulated: Mamba-1 of 16 states agrees with the CPU") {
+  for (const DType dtype : kTypes) {
+    test::Random random(5);
+    const int channels = 150, groups = 2, n = 16, tokens = 21;
+    Matrix a = random.matrix(channels, n);
+    for (float& x : a.data) x = -0.1F - 3.0F * std::abs(x);
+    const Matrix x = random.matrix(tokens, channels), dt = random.matrix(tokens, channels, 2.0F),
+                 b = random.matrix(tokens, groups * n), c = random.matrix(tokens, groups * n),
+                 d = random.matrix(1, channels), z = random.matrix(tokens, channels);
+    CAPTURE(dtype_name(dtype));
+    check_same(tolerance(dtype), [&](Operations& ops) {
+      StateSlots slots(4, 0, channels * n, dtype, dtype);
+      Matrix y(tokens, channels, 77.0F);
+      Sequences sequences;
+      sequences.add(18, 1, 1, false);
+      sequences.add(3, 1, 2, false);
+      ops.selective_scan({.x = x.view(),
+                          .dt = dt.view(),
+                          .b = b.view(),
+                          .c = c.view(),
+                          .a = a.view(),
+                          .d = d.flat(),
+                          .channels = channels,
+                          .groups = groups,
+                          .state_size = n,
+                          .batch = sequences.batch(),
+                          .state = slots.view,
+                          .y = y.view()});
+      std::vector<float> out = y.data;
+      const std::vector<std::int32_t> read{1, 2}, write{3, 2};
+      SelectiveStateUpdateArgs args{.x = x.view(),
+                                    .dt = dt.view(),
+                                    .dt_per_row = true,
+                                    .b = b.view(),
+                                    .c = c.view(),
+                                    .z = z.view(),
+                                    .a = a.data.data(),
+                                    .a_stride_head = channels / groups * n,
+                                    .a_stride_row = n,
+                                    .a_stride_state = 1,
+                                    .d = d.data.data(),
+                                    .d_stride_head = channels / groups,
+                                    .d_stride_row = 1,
+                                    .heads = groups,
+                                    .head_dim = channels / groups,
+                                    .groups = groups,
+                                    .state_size = n,
+                                    .state_read = read,
+                                    .state_write = write,
+                                    .state = slots.view,
+                                    .y = y.view()};
+      ops.selective_state_update(args);
+      out.insert(out.end(), y.data.begin(), y.data.begin() + 2 * channels);
+      slots.append_to(out);
+      return out;
+    });
+  }
+}
+
+}  // namespace krait
