@@ -43,6 +43,9 @@ class Queue {
   virtual ~Queue() = default;
   virtual Operations& ops() = 0;
   virtual void wait() = 0;
+  /// Copies rows of the platform's memory into the host's, one after another, once all operations before are done;
+  /// they are there when the call returns. `to` holds `from.bytes()` bytes.
+  virtual void download(void* to, const TensorView& from) = 0;
 };
 
 /// A platform's opinion on which backend should serve a mamba type (design, section 3).
@@ -67,8 +70,11 @@ class Platform {
   /// What the bits of its results depend on: two platforms with one text compute the same. For example "cpu, AVX2".
   [[nodiscard]] virtual std::string numerics() const { return std::string(name()); }
 
-  /// 64-byte aligned memory, contents undefined. Throws std::bad_alloc.
+  /// 64-byte aligned memory, contents undefined; whether the host can read or write it is the platform's matter. Throws
+  /// std::bad_alloc.
   virtual Buffer allocate(std::size_t bytes) = 0;
+  /// Memory like `allocate`'s with a copy of `bytes` bytes of the host's.
+  virtual Buffer upload(const void* from, std::size_t bytes) = 0;
   virtual std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) = 0;
   /// Bytes that a cache may take now: free memory of the device or the machine (a container's limit included).
   [[nodiscard]] virtual std::size_t available_memory() const = 0;

@@ -17,11 +17,6 @@ namespace {
 /// Rows of logits computed at once when whole prompts are asked for: bounds the memory of a large vocabulary.
 constexpr std::size_t kLogitsRows = 64;
 
-std::vector<float> copy_row(const TensorView& logits, std::int64_t row) {
-  const float* begin = logits.row<float>(row);
-  return {begin, begin + logits.columns()};
-}
-
 /// Gives the row the mask of its request's constraint, as late as can be: it was computed while the model ran. The
 /// error is why the request cannot go on.
 std::optional<Error> constrain(MaskSession* mask, SampleRow& row) {
@@ -129,6 +124,7 @@ void ModelRunner::copy_logits(ForwardContext& context, const StepPlan& plan, con
       owners.push_back(r);
     }
   }
+  const auto vocabulary = static_cast<std::size_t>(model_.config().vocab_size);
   for (std::size_t begin = 0; begin < rows.size(); begin += kLogitsRows) {
     const Workspace::Scope scope(workspace_);
     const std::size_t count = std::min(kLogitsRows, rows.size() - begin);
@@ -137,7 +133,8 @@ void ModelRunner::copy_logits(ForwardContext& context, const StepPlan& plan, con
     const TensorView logits = workspace_.matrix(static_cast<std::int64_t>(count), model_.config().vocab_size);
     model_.compute_logits(context, gathered, logits);
     for (std::size_t i = 0; i < count; ++i) {
-      result.outputs[owners[begin + i]].logits.push_back(copy_row(logits, static_cast<std::int64_t>(i)));
+      std::vector<float>& row = result.outputs[owners[begin + i]].logits.emplace_back(vocabulary);
+      queue_->download(row.data(), logits.slice_rows(static_cast<std::int64_t>(i), 1));
     }
   }
 }

@@ -36,8 +36,8 @@ class ModelRunner final : public StepRunner {
   StepHandle submit(StepPlan plan) override;
   StepResult wait(StepHandle handle) override;
 
-  /// Called with the logits that are about to be sampled, row i for the i-th sampling request of the plan: fault
-  /// injection in tests.
+  /// Called with the logits that are about to be sampled, in the platform's memory, row i for the i-th sampling request
+  /// of the plan: fault injection in tests.
   void on_logits(std::function<void(const StepPlan&, const TensorView&)> hook) { logits_hook_ = std::move(hook); }
 
  private:

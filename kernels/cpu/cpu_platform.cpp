@@ -1,5 +1,7 @@
 #include "kernels/cpu/cpu_platform.h"
 
+#include <cstring>
+
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/cpu_memory.h"
 #include "kernels/cpu/cpu_operations.h"
@@ -16,6 +18,15 @@ class CpuQueue final : public Queue {
   CpuQueue(const cpu::KernelTable& kernels, ThreadPool& pool) : operations_(kernels, pool) {}
   Operations& ops() override { return operations_; }
   void wait() override {}
+  void download(void* to, const TensorView& from) override {
+    const std::size_t bytes = static_cast<std::size_t>(from.columns()) * dtype_size(from.dtype);
+    const std::size_t stride = static_cast<std::size_t>(from.row_stride) * dtype_size(from.dtype);
+    if (bytes == 0) return;
+    for (std::int64_t row = 0; row < from.rows(); ++row) {
+      const auto r = static_cast<std::size_t>(row);
+      std::memcpy(static_cast<std::byte*>(to) + r * bytes, from.as<const std::byte>() + r * stride, bytes);
+    }
+  }
 
  private:
   cpu::CpuOperations operations_;
@@ -43,6 +54,12 @@ std::string CpuPlatform::description() const {
 std::string CpuPlatform::numerics() const { return std::string(name()) + ", " + isa_->title; }
 
 Buffer CpuPlatform::allocate(std::size_t bytes) { return cpu::allocate_buffer(bytes); }
+
+Buffer CpuPlatform::upload(const void* from, std::size_t bytes) {
+  Buffer buffer = allocate(bytes);
+  if (bytes > 0) std::memcpy(buffer.data.get(), from, bytes);
+  return buffer;
+}
 
 std::unique_ptr<ReservedMemory> CpuPlatform::reserve(std::size_t capacity) { return cpu::reserve_memory(capacity); }
 

@@ -18,6 +18,18 @@ class CudaQueue final : public Queue {
   CudaQueue& operator=(const CudaQueue&) = delete;
   Operations& ops() override { return operations_; }
   void wait() override { operations_.wait(); }
+  void download(void* to, const TensorView& from) override {
+    const std::size_t bytes = static_cast<std::size_t>(from.columns()) * dtype_size(from.dtype);
+    const std::size_t stride = static_cast<std::size_t>(from.row_stride) * dtype_size(from.dtype);
+    const bool contiguous = bytes == stride;
+    const std::int64_t copies = contiguous ? 1 : from.rows();
+    for (std::int64_t i = 0; i < copies; ++i) {
+      const auto row = static_cast<std::size_t>(i);
+      device_.copy_to_host(static_cast<std::byte*>(to) + row * bytes, from.as<const std::byte>() + row * stride,
+                           contiguous ? from.bytes() : bytes, stream_);
+    }
+    wait();
+  }
 
  private:
   cuda::Device& device_;
@@ -37,6 +49,10 @@ std::string CudaPlatform::description() const { return device_->name(); }
 std::string CudaPlatform::numerics() const { return "cuda, " + device_->name(); }
 
 Buffer CudaPlatform::allocate(std::size_t bytes) { return device_->allocate(bytes); }
+
+Buffer CudaPlatform::upload(const void* from, std::size_t bytes) {
+  return cuda::upload(*device_, load_stream_, from, bytes);
+}
 
 std::unique_ptr<ReservedMemory> CudaPlatform::reserve(std::size_t capacity) { return device_->reserve(capacity); }
 

@@ -19,6 +19,7 @@ class CudaPlatform final : public Platform {
   [[nodiscard]] std::string description() const override;
   [[nodiscard]] std::string numerics() const override;
   Buffer allocate(std::size_t bytes) override;
+  Buffer upload(const void* from, std::size_t bytes) override;
   std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) override;
   [[nodiscard]] std::size_t available_memory() const override;
   std::unique_ptr<Queue> create_queue() override;

@@ -38,14 +38,14 @@ std::vector<std::byte> read_values(const std::vector<WeightPart>& parts, const C
   return values;
 }
 
+}  // namespace
+
 Buffer upload(Device& device, Stream stream, const void* data, std::size_t bytes) {
   Buffer buffer = device.allocate(bytes);
   device.copy_to_device(buffer.data.get(), data, bytes, stream);
   device.wait(stream);
   return buffer;
 }
-
-}  // namespace
 
 PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard, Device& device,
                          Stream stream) {

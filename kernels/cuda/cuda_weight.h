@@ -21,6 +21,9 @@ class CudaWeight final : public PackedWeight::Storage {
   [[nodiscard]] bool quantised() const { return shape.form == WeightForm::kInt8 || shape.form == WeightForm::kInt4; }
 };
 
+/// Device memory with a copy of the host's, which is there when the call returns.
+Buffer upload(Device& device, Stream stream, const void* data, std::size_t bytes);
+
 /// Throws StartupError for a dtype, a group or a shard that cannot be packed.
 PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard, Device& device,
                          Stream stream);

@@ -106,10 +106,9 @@ class ZayaBlock final : public DecoderLayer {
     router_.load(loader);
     experts_.load(loader);
     moe_scaling_.load(loader);
-    balancing_biases_ = loader.float32(balancing_biases_name_, {router_.classes()});
-    if (!balancing_biases_.defined()) return;
-    // The class without an expert: the reference sets it so, whatever the file says.
-    balancing_biases_.view().as<float>()[router_.classes() - 1] = -1.0F;
+    std::vector<float> biases = loader.values(balancing_biases_name_, {router_.classes()});
+    biases.back() = -1.0F;  // the class without an expert: the reference sets it so, whatever the file says
+    balancing_biases_ = loader.vector(biases);
     router_options_.selection_bias = balancing_biases_.view();
   }
 

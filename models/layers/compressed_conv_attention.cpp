@@ -129,11 +129,9 @@ void CompressedConvAttention::load_delay(WeightLoader& loader) {
 }
 
 void CompressedConvAttention::load_key_scale(WeightLoader& loader) {
-  const Tensor temperature = loader.float32(name() + ".qk_norm.temp", {config_.kv_heads});
-  if (!temperature.defined()) return;
   std::vector<float> scale;
-  for (int head = 0; head < config_.kv_heads; ++head) {
-    scale.insert(scale.end(), static_cast<std::size_t>(config_.head_dim), temperature.view().as<float>()[head]);
+  for (const float temperature : loader.values(name() + ".qk_norm.temp", {config_.kv_heads})) {
+    scale.insert(scale.end(), static_cast<std::size_t>(config_.head_dim), temperature);
   }
   key_scale_ = loader.vector(scale);
 }

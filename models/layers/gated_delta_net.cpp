@@ -125,8 +125,7 @@ void GatedDeltaNet::load(WeightLoader& loader) {
   in_proj_.load(loader);
   out_proj_.load(loader);
   load_convolution(loader);
-  a_ = loader.float32(tensor("A_log"), {config_.value_heads});
-  negative_exp(a_);
+  a_ = loader.transformed(tensor("A_log"), {config_.value_heads}, negative_exp);
   dt_bias_ = loader.float32(tensor("dt_bias"), {config_.value_heads});
   norm_ = loader.float32(tensor(config_.layout == Layout::kSeparate ? "o_norm.weight" : "norm.weight"),
                          {config_.value_dim});

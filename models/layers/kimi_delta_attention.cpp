@@ -72,8 +72,8 @@ void KimiDeltaAttention::load(WeightLoader& loader) {
                                      {.weight = tensor("k_conv1d.weight"), .channels = width()},
                                      {.weight = tensor("v_conv1d.weight"), .channels = width()}},
                                     config_.conv_kernel);
-  a_ = loader.float32(tensor("A_log"), config_.low_rank ? Shape{1, 1, config_.heads, 1} : Shape{config_.heads});
-  config_.decay_kind == DeltaDecay::kSoftplus ? negative_exp(a_) : positive_exp(a_);
+  a_ = loader.transformed(tensor("A_log"), config_.low_rank ? Shape{1, 1, config_.heads, 1} : Shape{config_.heads},
+                          config_.decay_kind == DeltaDecay::kSoftplus ? negative_exp : positive_exp);
   dt_bias_ = loader.float32(tensor("dt_bias"), {width()});
   norm_ = loader.float32(tensor("o_norm.weight"), {config_.head_dim});
   parameters_.conv_weight = conv_weight_.view();

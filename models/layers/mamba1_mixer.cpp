@@ -1,7 +1,6 @@
 #include "models/layers/mamba1_mixer.h"
 
-#include <cmath>
-
+#include "models/layers/decay_rates.h"
 #include "models/layers/mamba_state_shapes.h"
 #include "models/weights/weight_loader.h"
 
@@ -74,16 +73,10 @@ void Mamba1Mixer::load(WeightLoader& loader) {
   out_proj_.load(loader);
   conv_weight_ = loader.conv_weight(name() + ".conv1d.weight", config_.channels, config_.conv_kernel);
   if (config_.conv_bias) conv_bias_ = loader.float32(name() + ".conv1d.bias", {config_.channels});
-  a_ = loader.float32(name() + ".A_log", stored_shape(config_, config_.state_size));
+  a_ = loader.transformed(name() + ".A_log", stored_shape(config_, config_.state_size), negative_exp);
   d_ = loader.float32(name() + ".D", stored_shape(config_));
   dt_bias_ =
       loader.float32(name() + (config_.stacked_heads ? ".dt_proj_bias" : ".dt_proj.bias"), stored_shape(config_));
-  if (a_.defined()) {
-    // Kept as A = -exp(A_log), computed once in double so that no platform's exp decides its last bit.
-    float* a = a_.view().as<float>();
-    const std::int64_t count = a_.view().shape.elements();
-    for (std::int64_t i = 0; i < count; ++i) a[i] = static_cast<float>(-std::exp(static_cast<double>(a[i])));
-  }
   // Heads lie one after the other, so that their stacks are the channels in order.
   parameters_.conv_weight = conv_weight_.view();
   parameters_.conv_bias = conv_bias_.view();

@@ -1,7 +1,6 @@
 #include "models/layers/mamba2_base.h"
 
-#include <cmath>
-
+#include "models/layers/decay_rates.h"
 #include "models/layers/mamba_state_shapes.h"
 #include "models/weights/weight_loader.h"
 
@@ -46,14 +45,9 @@ void Mamba2Base::load_recurrence(WeightLoader& loader) {
   const Shape per_head{parameters_.heads};
   conv_weight_ = loader.conv_weight(name() + ".conv1d.weight", conv_channels_, conv_kernel_);
   if (conv_bias_on_) conv_bias_ = loader.float32(name() + ".conv1d.bias", {conv_channels_});
-  a_ = loader.float32(name() + ".A_log", per_head);
+  a_ = loader.transformed(name() + ".A_log", per_head, negative_exp);
   d_ = loader.float32(name() + ".D", per_head);
   dt_bias_ = loader.float32(name() + ".dt_bias", per_head);
-  if (a_.defined()) {
-    // Kept as A = -exp(A_log), computed once in double so that no platform's exp decides its last bit.
-    float* a = a_.view().as<float>();
-    for (int h = 0; h < parameters_.heads; ++h) a[h] = static_cast<float>(-std::exp(static_cast<double>(a[h])));
-  }
   parameters_.conv_weight = conv_weight_.view();
   parameters_.conv_bias = conv_bias_.view();
   parameters_.a = a_.view();

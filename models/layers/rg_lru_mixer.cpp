@@ -73,11 +73,7 @@ void RgLruMixer::load(WeightLoader& loader) {
   recurrent_gate_ = load_gate(loader, "recurrent_gate");
   conv_weight_ = loader.conv_weight(name() + ".conv_1d.weight", config_.channels, config_.conv_kernel);
   conv_bias_ = loader.float32(name() + ".conv_1d.bias", {config_.channels});
-  a_coefficient_ = loader.float32(name() + ".rg_lru.recurrent_param", {config_.channels});
-  if (a_coefficient_.defined()) {
-    float* values = a_coefficient_.view().as<float>();
-    std::transform(values, values + config_.channels, values, decay_coefficient);
-  }
+  a_coefficient_ = loader.transformed(name() + ".rg_lru.recurrent_param", {config_.channels}, decay_coefficient);
   parameters_ = {
       .conv_weight = conv_weight_.view(), .conv_bias = conv_bias_.view(), .a_coefficient = a_coefficient_.view()};
 }

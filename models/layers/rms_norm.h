@@ -28,9 +28,9 @@ class RmsNorm {
 
   void load(WeightLoader& loader) {
     if (kind_ == Weight::kNone) return;
-    weight_ = loader.float32(tensor_, {size_});
-    if (kind_ != Weight::kZeroCentred || !weight_.defined()) return;
-    for (std::int64_t i = 0; i < size_; ++i) weight_.view().as<float>()[i] += offset_;
+    const float offset = kind_ == Weight::kZeroCentred ? offset_ : 0.0F;
+    weight_ = offset == 0.0F ? loader.float32(tensor_, {size_})
+                             : loader.transformed(tensor_, {size_}, [offset](float stored) { return stored + offset; });
   }
 
   void forward(Operations& ops, const TensorView& x, const TensorView& out) const {

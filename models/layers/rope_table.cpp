@@ -10,21 +10,22 @@ namespace krait {
 RopeTable::RopeTable(Platform& platform, const RopeConfig& config, int positions) : config_(config) {
   const std::vector<double> frequencies = rope_frequencies(config);
   const auto half = static_cast<std::int64_t>(frequencies.size());
-  const auto make = [&] {
-    const std::size_t bytes = static_cast<std::size_t>(positions) * frequencies.size() * sizeof(float);
-    return Tensor(platform.allocate(bytes), DType::kFloat32, {positions, half});
-  };
-  cos_ = make();
-  sin_ = make();
+  std::vector<float> cos;
+  std::vector<float> sin;
+  cos.reserve(static_cast<std::size_t>(positions) * frequencies.size());
+  sin.reserve(cos.capacity());
   for (int position = 0; position < positions; ++position) {
-    float* cos = cos_.view().row<float>(position);
-    float* sin = sin_.view().row<float>(position);
-    for (std::size_t i = 0; i < frequencies.size(); ++i) {
-      const double angle = position * frequencies[i];
-      cos[i] = static_cast<float>(std::cos(angle) * config.attention_factor);
-      sin[i] = static_cast<float>(std::sin(angle) * config.attention_factor);
+    for (const double frequency : frequencies) {
+      const double angle = position * frequency;
+      cos.push_back(static_cast<float>(std::cos(angle) * config.attention_factor));
+      sin.push_back(static_cast<float>(std::sin(angle) * config.attention_factor));
     }
   }
+  const auto upload = [&](const std::vector<float>& values) {
+    return Tensor(platform.upload(values.data(), values.size() * sizeof(float)), DType::kFloat32, {positions, half});
+  };
+  cos_ = upload(cos);
+  sin_ = upload(sin);
 }
 
 RopeView RopeTable::view() const {

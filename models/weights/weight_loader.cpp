@@ -1,7 +1,6 @@
 #include "models/weights/weight_loader.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -130,29 +129,47 @@ DType WeightLoader::planned_dtype(const std::string& name) const {
   return scale_of(name).empty() ? DType::kBFloat16 : DType::kFloat32;
 }
 
-Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool transpose) {
-  if (transpose && shape.rank() != 2) KRAIT_BUG("only a matrix can be transposed: " + name);
+std::optional<std::vector<float>> WeightLoader::read_values(const std::string& name, const Shape& shape,
+                                                            bool transpose) {
   read_as_they_are_.insert(name);
   const TensorView source = take(name, shape);
-  const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * sizeof(float);
-  if (planning()) packed_bytes_ += bytes;
-  if (source.data == nullptr) return {};
-  std::vector<Floats> keep;
-  const TensorView values = readable(name, source, keep);
-  Tensor tensor(platform_->allocate(bytes), DType::kFloat32, transpose ? Shape{shape[1], shape[0]} : shape);
-  auto* target = tensor.view().as<float>();
-  transpose ? convert_to_float32_transposed(values, target) : convert_to_float32(values, target);
+  if (source.data == nullptr) return std::nullopt;
+  std::vector<Floats> converted;
+  const TensorView view = readable(name, source, converted);
+  std::vector<float> numbers(static_cast<std::size_t>(shape.elements()));
+  transpose ? convert_to_float32_transposed(view, numbers.data()) : convert_to_float32(view, numbers.data());
   discard({.weight = name});
-  packed_bytes_ += bytes;
-  return tensor;
+  return numbers;
+}
+
+Tensor WeightLoader::keep(const std::optional<std::vector<float>>& values, const Shape& shape) {
+  const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * sizeof(float);
+  if (planning() || values) packed_bytes_ += bytes;
+  if (!values) return {};
+  return {platform_->upload(values->data(), bytes), DType::kFloat32, shape};
+}
+
+Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool transpose) {
+  if (transpose && shape.rank() != 2) KRAIT_BUG("only a matrix can be transposed: " + name);
+  return keep(read_values(name, shape, transpose), transpose ? Shape{shape[1], shape[0]} : shape);
+}
+
+Tensor WeightLoader::transformed(const std::string& name, const Shape& shape,
+                                 const std::function<float(float)>& change) {
+  std::optional<std::vector<float>> numbers = read_values(name, shape, false);
+  if (numbers) std::transform(numbers->begin(), numbers->end(), numbers->begin(), change);
+  return keep(numbers, shape);
+}
+
+std::vector<float> WeightLoader::values(const std::string& name, const Shape& shape) {
+  return read_values(name, shape, false).value_or(std::vector<float>(static_cast<std::size_t>(shape.elements()), 0.0F));
 }
 
 Tensor WeightLoader::vector(std::span<const float> values) {
   packed_bytes_ += values.size_bytes();
   if (planning()) return {};
-  Tensor tensor(platform_->allocate(values.size_bytes()), DType::kFloat32, {static_cast<std::int64_t>(values.size())});
-  std::copy(values.begin(), values.end(), tensor.view().as<float>());
-  return tensor;
+  const Shape shape{static_cast<std::int64_t>(values.size())};
+  return {platform_->upload(values.data(), values.size_bytes()), DType::kFloat32, shape};
 }
 
 Tensor WeightLoader::conv_weight(const std::string& name, std::int64_t channels, std::int64_t kernel) {
@@ -174,20 +191,20 @@ Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int6
   const std::size_t bytes = static_cast<std::size_t>(columns * kernel) * sizeof(float);
   if (planning()) packed_bytes_ += bytes;
   if (!complete) return {};
-  Tensor tensor(platform_->allocate(bytes), DType::kFloat32, Shape{kernel, columns});
+  std::vector<float> taps(static_cast<std::size_t>(columns * kernel));
   std::int64_t first = 0;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const std::int64_t channels = parts[i].channels;
     std::vector<float> rows(static_cast<std::size_t>(channels * kernel));
     convert_to_float32_transposed({sources[i].data, sources[i].dtype, Shape{channels, kernel}}, rows.data());
     for (std::int64_t k = 0; k < kernel; ++k) {
-      std::copy_n(rows.data() + k * channels, channels, tensor.view().row<float>(k) + first);
+      std::copy_n(rows.data() + k * channels, channels, taps.data() + k * columns + first);
     }
     first += channels;
     discard({.weight = parts[i].weight});
   }
   packed_bytes_ += bytes;
-  return tensor;
+  return {platform_->upload(taps.data(), bytes), DType::kFloat32, Shape{kernel, columns}};
 }
 
 Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
@@ -201,8 +218,7 @@ Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
   if (source.data == nullptr) return {};
   std::vector<Floats> keep;
   const TensorView values = readable(name, source, keep);
-  Tensor tensor(platform_->allocate(values.bytes()), values.dtype, shape);
-  std::memcpy(tensor.view().data, values.data, values.bytes());
+  Tensor tensor(platform_->upload(values.data, values.bytes()), values.dtype, shape);
   discard({.weight = name});
   packed_bytes_ += values.bytes();
   lookup_bytes_ += values.bytes();

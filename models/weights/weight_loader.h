@@ -57,6 +57,11 @@ class WeightLoader {
 
   /// A tensor of this shape as float32 in the platform's memory. `transpose` swaps the last two of a 2-d tensor.
   Tensor float32(const std::string& name, const Shape& shape, bool transpose = false);
+  /// The same, each number changed on its way.
+  Tensor transformed(const std::string& name, const Shape& shape, const std::function<float(float)>& change);
+  /// Its numbers in the host's memory, for what is computed from them and given to `vector`. Zeros when it is missing,
+  /// misshapen or planned.
+  std::vector<float> values(const std::string& name, const Shape& shape);
   /// The tensor's own bytes and dtype, copied into the platform's memory (embedding tables).
   Tensor raw(const std::string& name, const Shape& shape);
   /// Numbers that the checkpoint does not have but a formula or the config gives: [n] float32 in the platform's memory.
@@ -115,6 +120,10 @@ class WeightLoader {
   [[nodiscard]] std::size_t lookup_bytes() const { return lookup_bytes_; }
 
  private:
+  /// The numbers of a tensor as float32; nothing when it is missing, misshapen or planned.
+  std::optional<std::vector<float>> read_values(const std::string& name, const Shape& shape, bool transpose);
+  /// Counts the float32 numbers and gives them to the platform; an undefined Tensor for none.
+  Tensor keep(const std::optional<std::vector<float>>& values, const Shape& shape);
   /// Checks and counts; an undefined view (recorded for `finish`) when the tensor is missing or misshapen, and always
   /// when planning.
   TensorView take(const std::string& name, const Shape& shape);

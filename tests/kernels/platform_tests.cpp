@@ -43,6 +43,21 @@ TEST_CASE("Buffers are aligned and the available memory is known") {
   CHECK(platform.available_memory() < (std::size_t{1} << 50));
 }
 
+TEST_CASE("What is uploaded comes down again, rows that lie apart one after another") {
+  CpuPlatform platform({.threads = 1});
+  const std::vector<float> numbers = {1, 2, 3, 4, 5, 6};
+  const Tensor tensor(platform.upload(numbers.data(), numbers.size() * sizeof(float)), DType::kFloat32, {2, 3});
+  const auto queue = platform.create_queue();
+  std::vector<float> all(6);
+  queue->download(all.data(), tensor.view());
+  CHECK(all == numbers);
+  std::vector<float> right(4);
+  queue->download(right.data(), tensor.view().slice_columns(1, 2));
+  CHECK(right == std::vector<float>{2, 3, 5, 6});
+  CHECK_NOTHROW(queue->download(nullptr, tensor.view().slice_rows(1, 0)));
+  CHECK(platform.upload(nullptr, 0).bytes == 0);
+}
+
 TEST_CASE("A wrong instruction set is refused with the valid ones") {
   CHECK_THROWS_WITH(CpuPlatform({.isa = "sse9"}),
                     Catch::Contains("sse9") && Catch::Contains("auto, avx512, avx2, portable"));

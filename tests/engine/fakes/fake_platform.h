@@ -58,6 +58,7 @@ class FakePlatform : public Platform {
   [[nodiscard]] std::string_view name() const override { return "fake"; }
   [[nodiscard]] std::string description() const override { return "fake"; }
   Buffer allocate(std::size_t /*bytes*/) override { throw std::bad_alloc(); }
+  Buffer upload(const void* /*from*/, std::size_t /*bytes*/) override { throw std::bad_alloc(); }
   std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) override {
     auto memory = std::make_unique<FakeReservedMemory>(capacity, commit_limit);
     last_reserved = memory.get();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,11 @@ class FakePlatform : public Platform {
   [[nodiscard]] std::string description() const override { return "fake"; }
   Buffer allocate(std::size_t bytes) override {
     return {.data = std::shared_ptr<void>(std::aligned_alloc(64, (bytes + 63) / 64 * 64), std::free), .bytes = bytes};
+  }
+  Buffer upload(const void* from, std::size_t bytes) override {
+    Buffer buffer = allocate(bytes);
+    if (bytes > 0) std::memcpy(buffer.data.get(), from, bytes);
+    return buffer;
   }
   std::unique_ptr<ReservedMemory> reserve(std::size_t) override { KRAIT_BUG("not in this test"); }
   [[nodiscard]] std::size_t available_memory() const override { return 0; }

@@ -90,6 +90,29 @@ TEST_CASE("float32 can transpose a matrix") {
   CHECK(values(tensor) == std::vector<float>{1, 4, 2, 5, 3, 6});
 }
 
+TEST_CASE("numbers can be changed on their way to the platform, or read before it has them") {
+  Builder builder;
+  builder.add("decay", "F32", {3}, bytes_of<float>({1, 2, 3}));
+  builder.add("scale", "F32", {2}, bytes_of<float>({5, 7}));
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  CHECK(values(loader.transformed("decay", {3}, [](float x) { return -x; })) == std::vector<float>{-1, -2, -3});
+  CHECK(loader.values("scale", {2}) == std::vector<float>{5, 7});
+  CHECK_NOTHROW(loader.finish());
+  CHECK(loader.packed_bytes() == 12);
+  CHECK(loader.parameters() == 5);
+
+  CHECK(loader.values("absent", {2}) == std::vector<float>{0, 0});
+  CHECK_FALSE(loader.transformed("absent", {2}, [](float x) { return x; }).defined());
+  CHECK(finish_error(loader).find("absent") != std::string::npos);
+
+  WeightLoader plan(checkpoint);
+  CHECK_FALSE(plan.transformed("decay", {3}, [](float x) { return -x; }).defined());
+  CHECK(plan.values("scale", {2}) == std::vector<float>{0, 0});
+  CHECK(plan.packed_bytes() == 12);
+}
+
 TEST_CASE("raw keeps bytes and dtype") {
   Builder builder;
   builder.add_counted("w", {2, 2}, 100);
