@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "golden_file.h"
+#include "kernels/cpu/cpu_platform.h"
 #include "models/weights/safetensors_file.h"
 #include "models/weights/weight_loader.h"
 #include "tests/models/weights/safetensors_bytes.h"
