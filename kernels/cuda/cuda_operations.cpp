@@ -27,7 +27,8 @@ CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
       routing_(device),
       moe_inner_(device),
       moe_outer_(device),
-      conv_rows_(device) {}
+      conv_rows_(device),
+      chunk_operands_(device) {}
 
 void CudaOperations::wait() {
   device_.wait(stream_);

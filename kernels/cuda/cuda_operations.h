@@ -10,6 +10,8 @@
 
 namespace krait::cuda {
 
+struct DeltaRule;
+
 /// Device memory that grows to the most that was asked for. What it held is lost when it grows.
 class DeviceScratch {
  public:
@@ -77,6 +79,9 @@ class CudaOperations final : public Operations {
   void run_experts(const Routing& routing, const ExpertTable& table, const ConstRows& x, const std::int32_t* x_rows,
                    const Rows& y, const EpilogueForm& epilogue);
 
+  void delta_rule_in_chunks(const DeltaRule& kernel, std::span<const std::int32_t> first_chunk,
+                            std::span<const std::int32_t> chunk_sequence);
+
   Device& device_;
   Gemm& gemm_;
   Stream stream_;
@@ -86,10 +91,11 @@ class CudaOperations final : public Operations {
   DeviceScratch sampled_;   ///< tokens, log-probabilities, and the raw logits that they are of
   DeviceScratch partials_;  ///< what the blocks of one attention row leave to be merged
   ExpertTables expert_tables_;
-  DeviceScratch routing_;    ///< lists of a Routing
-  DeviceScratch moe_inner_;  ///< between the experts' products
-  DeviceScratch moe_outer_;  ///< and after them
-  DeviceScratch conv_rows_;  ///< what a grouped convolution multiplies, and its sums
+  DeviceScratch routing_;         ///< lists of a Routing
+  DeviceScratch moe_inner_;       ///< between the experts' products
+  DeviceScratch moe_outer_;       ///< and after them
+  DeviceScratch conv_rows_;       ///< what a grouped convolution multiplies, and its sums
+  DeviceScratch chunk_operands_;  ///< of a delta rule in chunks
 };
 
 }  // namespace krait::cuda

@@ -6,6 +6,8 @@ set(KRAIT_CUDA_KERNELS
   cuda/attention/write_kv.cu
   cuda/convolution/causal_conv1d.cu
   cuda/convolution/grouped_conv1d.cu
+  cuda/delta/chunk_prepare.cu
+  cuda/delta/chunk_scan.cu
   cuda/delta/delta_rule.cu
   cuda/elementwise/elementwise.cu
   cuda/linear/epilogue.cu

@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include "tests/emulation/delta_support.h"
 #include "tests/emulation/emulation_support.h"
-#include "tests/kernels/recurrence.h"
 
 namespace krait {
 namespace {
@@ -12,36 +12,6 @@ using test::StateSlots;
 
 constexpr test::MakeRecurrence kRecurrences[] = {test::make_delta_rule, test::make_linear_attention, test::make_rg_lru};
 constexpr DType kTypes[] = {DType::kFloat32, DType::kBFloat16, DType::kFloat16};
-
-/// How far a state may be from another one that was summed in another order: some roundings of its type.
-double tolerance(DType dtype) {
-  if (dtype == DType::kFloat32) return 2e-5;
-  return dtype == DType::kBFloat16 ? 3e-2 : 4e-3;
-}
-
-/// A slot's recurrent state as numbers.
-std::vector<float> decode(const StateSlots& slots, int slot, std::int64_t elements) {
-  std::vector<float> values;
-  const std::byte* from = slots.view.recurrent + static_cast<std::size_t>(slot) * slots.view.slot_stride;
-  for (std::int64_t i = 0; i < elements; ++i) {
-    if (slots.view.recurrent_dtype == DType::kFloat32) {
-      values.push_back(0.0F);
-      std::memcpy(&values.back(), from + 4 * i, 4);
-    } else {
-      std::uint16_t half = 0;
-      std::memcpy(&half, from + 2 * i, 2);
-      const bool bfloat = slots.view.recurrent_dtype == DType::kBFloat16;
-      values.push_back(bfloat ? bfloat16_to_float(half) : float16_to_float(half));
-    }
-  }
-  return values;
-}
-
-std::vector<float> state_of(const test::Recurrence& recurrence, const StateSlots& slots, int slot) {
-  return decode(slots, slot, recurrence.recurrent_elements());
-}
-
-std::vector<double> wide(const std::vector<float>& values) { return {values.begin(), values.end()}; }
 
 /// Sequences that begin, go on into the same and into another slot, are empty, and are padding.
 Sequences mixed_sequences(int tokens) {
@@ -55,82 +25,30 @@ Sequences mixed_sequences(int tokens) {
   return sequences;
 }
 
-/// A delta rule of one key head whose rows lie as a model's do: aligned, where the size allows it.
-struct DeltaSize {
-  int value_heads = 1;
-  int key_dim = 128;
-  int value_dim = 128;
-  bool per_channel = false;
-  DType dtype = DType::kFloat32;
-};
-
-struct DeltaInputs {
-  Matrix q, k, v, decay, beta, a, bias;
-
-  DeltaInputs(test::Random& random, const DeltaSize& size, int tokens)
-      : q(random.matrix(tokens, size.key_dim)),
-        k(random.matrix(tokens, size.key_dim)),
-        v(random.matrix(tokens, size.value_heads * size.value_dim)),
-        decay(random.matrix(tokens, size.value_heads * (size.per_channel ? size.key_dim : 1), 3.0F)),
-        beta(random.matrix(tokens, size.value_heads, 2.0F)),
-        a(random.matrix(1, size.value_heads)),
-        bias(random.matrix(1, decay.columns)) {
-    for (float& x : a.data) x = -0.1F - std::abs(x);
-  }
-};
-
-/// Outputs, then the state of slot 1.
-std::vector<float> run_delta(Operations& ops, const DeltaSize& size, const DeltaInputs& in) {
-  const auto tokens = static_cast<int>(in.q.rows);
-  StateSlots slots(2, 0, std::int64_t{size.value_heads} * size.value_dim * size.key_dim, size.dtype, size.dtype);
-  Sequences sequences;
-  sequences.add(tokens, 1, 1, false);
-  Matrix out(tokens, in.v.columns, 77.0F);
-  ops.delta_rule({.q = in.q.view(),
-                  .k = in.k.view(),
-                  .v = in.v.view(),
-                  .decay = in.decay.view(),
-                  .decay_per_channel = size.per_channel,
-                  .a = in.a.flat(),
-                  .decay_bias = in.bias.flat(),
-                  .beta = in.beta.view(),
-                  .key_heads = 1,
-                  .value_heads = size.value_heads,
-                  .key_dim = size.key_dim,
-                  .value_dim = size.value_dim,
-                  .batch = sequences.batch(),
-                  .state = slots.view,
-                  .out = out.view()});
-  const auto elements = static_cast<std::int64_t>(size.value_heads) * size.value_dim * size.key_dim;
-  const auto state = decode(slots, 1, elements);
-  out.data.insert(out.data.end(), state.begin(), state.end());
-  return out.data;
-}
-
 }  // namespace
 
 TEST_CASE("emulated: delta rules of models' sizes agree with the CPU") {
   test::Machine cpu("portable", 1);
   const auto gpu = test::make_emulated_platform();
   const auto queue = gpu->create_queue();
-  const DeltaSize sizes[] = {{.value_heads = 2},
-                             {.value_dim = 40, .per_channel = true},
-                             {.value_dim = 33, .per_channel = true, .dtype = DType::kBFloat16},
-                             {.dtype = DType::kFloat16},
-                             {.key_dim = 192, .value_dim = 20},
-                             {.key_dim = 256, .value_dim = 20, .per_channel = true, .dtype = DType::kBFloat16},
-                             {.key_dim = 301, .value_dim = 7},
-                             {.key_dim = 512, .value_dim = 7, .dtype = DType::kFloat16}};
-  for (const DeltaSize& size : sizes) {
+  const test::DeltaSize sizes[] = {{.value_heads = 2},
+                                   {.value_dim = 40, .per_channel = true},
+                                   {.value_dim = 33, .per_channel = true, .dtype = DType::kBFloat16},
+                                   {.dtype = DType::kFloat16},
+                                   {.key_dim = 192, .value_dim = 20},
+                                   {.key_dim = 256, .value_dim = 20, .per_channel = true, .dtype = DType::kBFloat16},
+                                   {.key_dim = 301, .value_dim = 7},
+                                   {.key_dim = 512, .value_dim = 7, .dtype = DType::kFloat16}};
+  for (const test::DeltaSize& size : sizes) {
     for (const int tokens : {1, 3}) {
       test::Random random(static_cast<std::uint32_t>(size.key_dim + tokens));
-      const DeltaInputs in(random, size, tokens);
+      const test::DeltaInputs in(random, size, tokens);
       CAPTURE(size.key_dim, size.value_dim, size.per_channel, dtype_name(size.dtype), tokens);
-      const auto expected = wide(run_delta(cpu.ops(), size, in));
+      const auto expected = test::wide(test::run_delta(cpu.ops(), size, in));
       test::in_every_order([&] {
-        const auto result = run_delta(queue->ops(), size, in);
+        const auto result = test::run_delta(queue->ops(), size, in);
         queue->wait();
-        CHECK(test::worst_error(result, expected) < tolerance(size.dtype));
+        CHECK(test::worst_error(result, expected) < test::tolerance(size.dtype));
       });
     }
   }
@@ -154,7 +72,7 @@ TEST_CASE("emulated: matrix recurrences and the RG-LRU are their formulas") {
         const Matrix out = recurrence->run(queue->ops(), in, sequences, slots.view);
         queue->wait();
         CHECK(test::worst_error(out.data, exact.out) < 2e-5);
-        CHECK(test::worst_error(state_of(*recurrence, slots, 2), exact.state) < 2e-5);
+        CHECK(test::worst_error(test::state_of(*recurrence, slots, 2), exact.state) < 2e-5);
       });
     }
   }
@@ -191,10 +109,11 @@ TEST_CASE("emulated: matrix recurrences and the RG-LRU agree with the CPU over b
         StateSlots slots = before;
         const Matrix out = run(queue->ops(), slots);
         queue->wait();
-        CHECK(test::worst_error(out.data, wide(expected.data)) < tolerance(dtype));
+        CHECK(test::worst_error(out.data, test::wide(expected.data)) < test::tolerance(dtype));
         for (const int slot : {1, 2, 5}) {
-          const auto state = state_of(*recurrence, slots, slot);
-          CHECK(test::worst_error(state, wide(state_of(*recurrence, expected_slots, slot))) < tolerance(dtype));
+          const auto state = test::state_of(*recurrence, slots, slot);
+          CHECK(test::worst_error(state, test::wide(test::state_of(*recurrence, expected_slots, slot))) <
+                test::tolerance(dtype));
         }
         for (const int slot : {0, 3, 4, 6}) CHECK((slots.slot(slot) == before.slot(slot)));
       });
