@@ -1,7 +1,10 @@
 # The CUDA platform: kernels (compiled by nvcc for a device, as C++ for the emulated grid) and the host side over them, and what
 # needs CUDA's own libraries.
 set(KRAIT_CUDA_KERNELS
+  cuda/attention/attention_bfloat16.cu
   cuda/attention/attention_float.cu
+  cuda/attention/attention_float16.cu
+  cuda/attention/attention_int8.cu
   cuda/attention/attention_merge.cu
   cuda/attention/write_kv.cu
   cuda/convolution/causal_conv1d.cu
@@ -24,6 +27,7 @@ set(KRAIT_CUDA_KERNELS
   cuda/ssm/ssm_recurrence.cu
   cuda/ssm/state_update.cu)
 set(KRAIT_CUDA_HOST
+  cuda/attention/paged_attention.cpp
   cuda/attention_operations.cpp
   cuda/convolution_operations.cpp
   cuda/cuda_operations.cpp

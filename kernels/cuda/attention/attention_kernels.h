@@ -17,6 +17,15 @@ struct Partials {
 /// multiply-adds of a lane.
 void attention_float(const PagedAttention& args, const AttentionPart& part, const Partials& partials, Stream stream);
 
+/// Tensor cores, for a cache of this type, head sizes up to 256 or latent ones up to 576, and rows of whole 16 bytes
+/// (see attention_mma.cuh). q and weights are rounded to 16 bits in prefill, and keep float32's accuracy in decode.
+/// Prefill: 4 T^2 heads dim / 2 flops, tiles of 64 rows, bound by the loads of operands from shared memory. Decode:
+/// moves the keys and values that the rows see, once for every 16 rows (32 of latent attention) of a KV head; bound by
+/// memory. False: no shape of the kernel takes these heads.
+bool attention_bfloat16(const PagedAttention& args, const AttentionPart& part, const Partials& partials, Stream stream);
+bool attention_float16(const PagedAttention& args, const AttentionPart& part, const Partials& partials, Stream stream);
+bool attention_int8(const PagedAttention& args, const AttentionPart& part, const Partials& partials, Stream stream);
+
 /// The parts of split rows by their log-sum-exp, segments in order.
 void merge_attention(const PagedAttention& args, const AttentionPart& part, const Partials& partials, Stream stream);
 

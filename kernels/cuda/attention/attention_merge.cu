@@ -58,20 +58,4 @@ void merge_attention(const PagedAttention& args, const AttentionPart& part, cons
          args, part, partials);
 }
 
-std::size_t partial_floats(const PagedAttention& args, const AttentionPart& part) {
-  if (part.segments == 1) return 0;
-  return static_cast<std::size_t>(part.tokens) * static_cast<std::size_t>(args.heads) *
-         static_cast<std::size_t>(part.segments) * static_cast<std::size_t>(args.cache.value_dim + 2);
-}
-
-void paged_attention(const PagedAttention& args, const AttentionPart& part, float* partials, Stream stream) {
-  Partials to{};
-  if (part.segments > 1) {
-    const std::size_t rows = partial_floats(args, part) / static_cast<std::size_t>(args.cache.value_dim + 2);
-    to = {.sums = partials + 2 * rows, .weights = partials};
-  }
-  attention_float(args, part, to, stream);
-  if (part.segments > 1) merge_attention(args, part, to, stream);
-}
-
 }  // namespace krait::cuda

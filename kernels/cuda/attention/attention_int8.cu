@@ -1,0 +1,9 @@
+#include "kernels/cuda/attention/attention_mma.cuh"
+
+namespace krait::cuda {
+
+bool attention_int8(const PagedAttention& args, const AttentionPart& part, const Partials& partials, Stream stream) {
+  return attend_by_mma<signed char>(args, part, partials, stream);
+}
+
+}  // namespace krait::cuda
