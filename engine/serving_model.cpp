@@ -71,12 +71,6 @@ std::shared_ptr<CachePools> make_pools(const LoadOptions& options, ModelPlan& pl
   CacheLayout layout = plan.runner->cache_layout();
   layout.snapshot_dtype = snapshot_dtype_of(options, plan);
   auto pools = std::make_shared<CachePools>(*plan.platform, std::move(layout), budget);
-  if (pools->packs_snapshots() && !pools->host_accessible()) {
-    throw StartupError(
-        Error{.code = ErrorCode::kUnsupported,
-              .message = "--mamba-snapshot-dtype: this platform's states cannot be converted in this version",
-              .field = "mamba-snapshot-dtype"});
-  }
   const std::size_t least = pools->bytes_for(1);
   if (least > budget) {
     throw StartupError(Error{.code = ErrorCode::kInvalidArgument,
@@ -120,7 +114,6 @@ std::unique_ptr<DiskTier> make_disk_tier(const LoadOptions& options, const Engin
   };
   if (!config.share_prefixes || pools.prefix_index() == nullptr)
     refuse("no prefixes are cached (--enable-prefix-caching, --mamba-cache-mode)");
-  if (!pools.host_accessible()) refuse("this platform's caches cannot be copied to disk in this version");
   return std::make_unique<DiskTier>(
       DiskTierConfig{.folder = options.cache_dir, .max_bytes = options.cache_dir_bytes, .warn = options.on_warning},
       ContextIdentity{.model = config.model_hash, .formats = config.cache_formats_hash, .layout = pools.layout()});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,8 +34,16 @@ class ReservedMemory {
   /// For debug builds: whole pages of the platform inside these bytes, all committed, cannot be written until they are
   /// set writable again. A platform that has no such thing does nothing.
   virtual void set_read_only(std::size_t /*offset*/, std::size_t /*bytes*/, bool /*read_only*/) {}
-  /// Whether the processor itself may read and write `data()`: pools fill freed items with NaN bytes in debug builds.
+  /// Whether the processor itself may read and write `data()`.
   [[nodiscard]] virtual bool host_accessible() const { return true; }
+  /// Copies `bytes` committed bytes from `offset` on to the host's memory, or from there; done when it returns. Nothing
+  /// that is queued may use them meanwhile. The defaults are for host-accessible memory.
+  virtual void read(std::size_t offset, std::size_t bytes, std::byte* to) const {
+    std::memcpy(to, data() + offset, bytes);
+  }
+  virtual void write(std::size_t offset, std::size_t bytes, const std::byte* from) {
+    std::memcpy(data() + offset, from, bytes);
+  }
 };
 
 /// An ordered sequence of operations. On the CPU an operation is done when its call returns; on a device `wait` joins.

@@ -9,6 +9,12 @@
 #include "kernels/result.h"
 
 namespace krait {
+namespace {
+
+const std::byte* as_bytes(const std::string& bytes) { return reinterpret_cast<const std::byte*>(bytes.data()); }
+std::byte* as_bytes(std::string& bytes) { return reinterpret_cast<std::byte*>(bytes.data()); }
+
+}  // namespace
 
 CachePools::CachePools(Platform& platform, CacheLayout layout, std::size_t budget_bytes)
     : layout_(std::move(layout)), budget_(budget_bytes) {
@@ -29,24 +35,33 @@ void CachePools::enable_prefix_index() {
   budget_.on_pressure([this](std::size_t bytes) { return prefix_index_->make_room(bytes); });
 }
 
-bool CachePools::host_accessible() const {
-  const auto accessible = [](const auto& pool) { return pool->host_accessible(); };
-  return std::ranges::all_of(pages_, accessible) && (slots_ == nullptr || slots_->host_accessible());
-}
-
 std::optional<std::int32_t> CachePools::make_snapshot(std::int32_t slot) {
   if (packed_ == nullptr) {
     slots_->retain(slot);
     return slot;
   }
   const std::optional<std::int32_t> snapshot = packed_->allocate();
-  if (snapshot) pack_snapshot(layout_, slots_->data(slot), packed_->data(*snapshot));
+  if (!snapshot) return std::nullopt;
+  if (std::byte* to = packed_->host_data(*snapshot)) {
+    pack_snapshot(layout_, slots_->host_data(slot), to);
+  } else {
+    std::string packed(packed_->item_bytes(), '\0');
+    pack_snapshot(layout_, as_bytes(slots_->read(slot)), as_bytes(packed));
+    packed_->write(*snapshot, packed);
+  }
   return snapshot;
 }
 
 std::optional<std::int32_t> CachePools::unpack(std::int32_t snapshot) {
   const std::optional<std::int32_t> slot = slots_->allocate();
-  if (slot) unpack_snapshot(layout_, packed_->data(snapshot), slots_->data(*slot));
+  if (!slot) return std::nullopt;
+  if (std::byte* to = slots_->host_data(*slot)) {
+    unpack_snapshot(layout_, packed_->host_data(snapshot), to);
+  } else {
+    std::string state(slots_->item_bytes(), '\0');
+    unpack_snapshot(layout_, as_bytes(packed_->read(snapshot)), as_bytes(state));
+    slots_->write(*slot, state);
+  }
   return slot;
 }
 

@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -72,12 +74,14 @@ class ItemPool {
   /// For debug builds: `count` items from `first` on cannot be written, where they fill pages of the system.
   void set_read_only(std::int32_t first, std::int32_t count, bool read_only);
 
-  /// Whether the processor itself may read and write the items.
-  [[nodiscard]] bool host_accessible() const;
-  [[nodiscard]] std::byte* base() const;  ///< first byte of item 0; never moves
-  [[nodiscard]] std::byte* data(std::int32_t item) const {
-    return base() + static_cast<std::size_t>(item) * item_bytes_;
-  }
+  /// First byte of item 0 in the platform's memory, which the processor may not be able to reach; never moves.
+  [[nodiscard]] std::byte* base() const;
+  /// The item where the processor itself may read and write it; null where it may not.
+  [[nodiscard]] std::byte* host_data(std::int32_t item) const;
+  /// A copy of an item's `item_bytes` bytes in the host's memory, and an item written from one. No step may be in
+  /// flight.
+  [[nodiscard]] std::string read(std::int32_t item) const;
+  void write(std::int32_t item, std::string_view bytes);
   [[nodiscard]] std::size_t item_bytes() const { return item_bytes_; }
   [[nodiscard]] std::int64_t used() const { return used_; }
 
@@ -137,8 +141,6 @@ class CachePools {
   /// A new slot with a packed snapshot's state; nullopt when there is no room.
   [[nodiscard]] std::optional<std::int32_t> unpack(std::int32_t snapshot);
 
-  /// Whether the processor itself may read and write all items.
-  [[nodiscard]] bool host_accessible() const;
   /// Bytes of the items that only the prefix index holds: what eviction could free.
   [[nodiscard]] std::size_t idle_bytes() const;
 

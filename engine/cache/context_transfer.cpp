@@ -1,7 +1,6 @@
 #include "engine/cache/context_transfer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <utility>
@@ -15,27 +14,20 @@ namespace {
 /// No prompt has it: with it behind them, all of a prefix's blocks may be reused.
 constexpr std::int32_t kNoToken = -1;
 
-std::string copy_out(const ItemPool& pool, std::int32_t item) {
-  if (item == 0) return {};
-  return {reinterpret_cast<const char*>(pool.data(item)), pool.item_bytes()};
-}
+std::string copy_out(const ItemPool& pool, std::int32_t item) { return item == 0 ? std::string() : pool.read(item); }
 
 /// A new item with these bytes; nullopt when there is no memory.
 std::optional<std::int32_t> copy_in(ItemPool& pool, const std::string& bytes) {
   const std::optional<std::int32_t> item = pool.allocate();
-  if (item) std::memcpy(pool.data(*item), bytes.data(), bytes.size());
+  if (item) pool.write(*item, bytes);
   return item;
 }
 
 Status usable(const CachePools& pools) {
-  const auto unsupported = [](std::string message) -> Status {
-    return Error{.code = ErrorCode::kUnsupported, .message = std::move(message), .field = {}};
-  };
-  if (pools.prefix_index() == nullptr) {
-    return unsupported("contexts can be saved and restored with prefix caching only (--enable-prefix-caching)");
-  }
-  if (pools.host_accessible()) return ok_status();
-  return unsupported("contexts cannot be copied out of this platform's memory in this version");
+  if (pools.prefix_index() != nullptr) return ok_status();
+  return Error{.code = ErrorCode::kUnsupported,
+               .message = "contexts can be saved and restored with prefix caching only (--enable-prefix-caching)",
+               .field = {}};
 }
 
 Error no_room(const ContextImage& image) {

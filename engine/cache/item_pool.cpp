@@ -52,7 +52,23 @@ ItemPool::~ItemPool() = default;
 
 std::byte* ItemPool::base() const { return memory_->data(); }
 
-bool ItemPool::host_accessible() const { return memory_->host_accessible(); }
+std::byte* ItemPool::host_data(std::int32_t item) const {
+  return memory_->host_accessible() ? base() + static_cast<std::size_t>(item) * item_bytes_ : nullptr;
+}
+
+std::string ItemPool::read(std::int32_t item) const {
+  // Not zeroed first where that can be helped: a state has tens of megabytes.
+  if (const std::byte* data = host_data(item)) return {reinterpret_cast<const char*>(data), item_bytes_};
+  std::string bytes(item_bytes_, '\0');
+  memory_->read(static_cast<std::size_t>(item) * item_bytes_, item_bytes_, reinterpret_cast<std::byte*>(bytes.data()));
+  return bytes;
+}
+
+void ItemPool::write(std::int32_t item, std::string_view bytes) {
+  if (bytes.size() != item_bytes_) KRAIT_BUG("an item of a cache pool written with too few or too many bytes");
+  memory_->write(static_cast<std::size_t>(item) * item_bytes_, item_bytes_,
+                 reinterpret_cast<const std::byte*>(bytes.data()));
+}
 
 std::optional<std::int32_t> ItemPool::allocate() {
   if (!budget_.take(item_bytes_)) return std::nullopt;
@@ -167,7 +183,7 @@ void ItemPool::discard_surplus() {
 /// In debug builds a freed item is filled with NaNs, so that whoever trusts what was left in it is found out.
 void ItemPool::poison([[maybe_unused]] std::int32_t item) {
 #ifndef NDEBUG
-  if (memory_->host_accessible()) std::memset(base() + static_cast<std::size_t>(item) * item_bytes_, 0xFF, item_bytes_);
+  write(item, std::string(item_bytes_, '\xFF'));
 #endif
 }
 

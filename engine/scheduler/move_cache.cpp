@@ -1,7 +1,7 @@
 // A request's pages and state, moved out of the pools and back.
 
-#include <cstring>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "engine/cache/cache_pools.h"
@@ -11,30 +11,26 @@
 namespace krait {
 namespace {
 
-std::vector<std::byte> read_item(const ItemPool& pool, std::int32_t item) {
-  return {pool.data(item), pool.data(item) + pool.item_bytes()};
-}
-
 /// A new item with these bytes; nullopt when there is no room.
-std::optional<std::int32_t> write_item(ItemPool& pool, const std::vector<std::byte>& bytes) {
+std::optional<std::int32_t> write_item(ItemPool& pool, const std::string& bytes) {
   const std::optional<std::int32_t> item = pool.allocate();
-  if (item) std::memcpy(pool.data(*item), bytes.data(), bytes.size());
+  if (item) pool.write(*item, bytes);
   return item;
 }
 
 }  // namespace
 
 std::optional<MovedCache> RequestCache::move_out(const CachePools& pools, int computed) const {
-  if (!pools.host_accessible() || computed == 0) return std::nullopt;
+  if (computed == 0) return std::nullopt;
   MovedCache moved{.computed = computed, .state = {}, .pages = {}};
-  if (state_ != 0) moved.state = read_item(*pools.slots(), state_);
+  if (state_ != 0) moved.state = pools.slots()->read(state_);
   const int block_size = pools.layout().block_size;
   const auto blocks = static_cast<std::size_t>((computed + block_size - 1) / block_size);
   moved.pages.resize(pages_.size());
   for (std::size_t group = 0; group < pages_.size(); ++group) {
     for (std::size_t block = 0; block < blocks; ++block) {
       const std::int32_t page = pages_[group].at(block);
-      moved.pages[group].push_back(page == 0 ? std::vector<std::byte>() : read_item(pools.pages(group), page));
+      moved.pages[group].push_back(page == 0 ? std::string() : pools.pages(group).read(page));
     }
   }
   return moved;

@@ -58,13 +58,13 @@ TEST_CASE("what others may read cannot be written while it is guarded", "[guard]
                            .sample = std::nullopt});
   {
     const SharedItemGuard guard(pools, plan);
-    CHECK(writable(pages.data(1)));
-    CHECK_FALSE(writable(pages.data(2)));
-    CHECK_FALSE(writable(pages.data(3) - 1));
-    CHECK(writable(pages.data(3)));
-    CHECK_FALSE(writable(slots.data(1)));
-    CHECK(writable(slots.data(2)));
+    CHECK(writable(pages.host_data(1)));
+    CHECK_FALSE(writable(pages.host_data(2)));
+    CHECK_FALSE(writable(pages.host_data(3) - 1));
+    CHECK(writable(pages.host_data(3)));
+    CHECK_FALSE(writable(slots.host_data(1)));
+    CHECK(writable(slots.host_data(2)));
   }
-  CHECK(writable(pages.data(2)));
-  CHECK(writable(slots.data(1)));
+  CHECK(writable(pages.host_data(2)));
+  CHECK(writable(slots.host_data(1)));
 }

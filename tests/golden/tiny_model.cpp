@@ -85,9 +85,9 @@ std::vector<Row> TinyModel::run(Sequence& sequence, const std::vector<std::int32
 std::vector<std::byte> TinyModel::state(const Sequence& sequence) const {
   std::vector<std::byte> bytes;
   if (pools_->slots() == nullptr) return bytes;
-  bytes.resize(pools_->layout().slot_bytes);
-  std::memcpy(bytes.data(), pools_->slots()->base() + static_cast<std::size_t>(sequence.slot) * bytes.size(),
-              bytes.size());
+  const std::string state = pools_->slots()->read(sequence.slot);
+  bytes.resize(state.size());
+  std::memcpy(bytes.data(), state.data(), bytes.size());
   return bytes;
 }
 
