@@ -10,6 +10,7 @@
 #include "models/config/json_document.h"
 #include "models/weights/float8.h"
 #include "models/weights/float_conversion.h"
+#include "models/weights/weight_store.h"
 
 namespace krait {
 namespace {
@@ -82,25 +83,31 @@ void WeightLoader::ignore(const std::string& name) {
 }
 
 // The shape is compared before the view is made: a view of misaligned data costs a copy.
-TensorView WeightLoader::take(const std::string& name, const Shape& shape) {
+bool WeightLoader::note(const std::string& name, const Shape& shape) {
   if (!has(name)) {
     missing_.insert(name);
-    return {};
+    return false;
   }
   const Shape found = checkpoint_ == nullptr ? shape : stored_shape(name);
   if (found != shape) {
     misshapen_.emplace(name, "found " + found.to_string() + ", expected " + shape.to_string());
-    return {};
+    return false;
   }
-  if (stored_quantized(name)) return take_quantized(name, shape);
+  if (stored_quantized(name)) {
+    note_quantized(name, shape);
+    return true;
+  }
   if (checkpoint_ != nullptr && is_float8(checkpoint_->dtype(name))) note_scales(name);
-  if (planning()) {
-    account(name, shape, static_cast<std::size_t>(shape.elements()) * dtype_size(planned_dtype(name)));
-    return {};
-  }
+  const DType dtype = planning() ? planned_dtype(name) : checkpoint_->dtype(name);
+  account(name, shape, static_cast<std::size_t>(shape.elements()) * dtype_size(dtype));
+  return true;
+}
+
+TensorView WeightLoader::take(const std::string& name, const Shape& shape) {
+  if (!note(name, shape) || planning()) return {};
+  if (stored_quantized(name)) return view_quantized(name, shape);
   const TensorView view = checkpoint_->tensor(name);
   require_float(name, view);
-  account(name, view.shape, view.bytes());
   return view;
 }
 
@@ -132,6 +139,8 @@ DType WeightLoader::planned_dtype(const std::string& name) const {
 
 Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool transpose) {
   if (transpose && shape.rank() != 2) KRAIT_BUG("only a matrix can be transposed: " + name);
+  const std::string key = (transpose ? "float32 transposed " : "float32 ") + name + " " + shape.to_string();
+  if (Tensor kept = find_copy(key, {{name, shape}}); kept.defined()) return kept;
   read_as_they_are_.insert(name);
   const TensorView source = take(name, shape);
   const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * sizeof(float);
@@ -144,6 +153,7 @@ Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool t
   transpose ? convert_to_float32_transposed(values, target) : convert_to_float32(values, target);
   discard({.weight = name});
   packed_bytes_ += bytes;
+  keep_copy(key, tensor);
   return tensor;
 }
 
@@ -160,6 +170,13 @@ Tensor WeightLoader::conv_weight(const std::string& name, std::int64_t channels,
 }
 
 Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int64_t kernel) {
+  std::string key = "convolution";
+  NamedShapes shapes;
+  for (const ConvSource& part : parts) {
+    shapes.emplace_back(part.weight, Shape{part.channels, 1, kernel});
+    key += " " + part.weight + " " + shapes.back().second.to_string();
+  }
+  if (Tensor kept = find_copy(key, shapes); kept.defined()) return kept;
   std::int64_t columns = 0;
   std::vector<TensorView> sources;
   std::vector<Floats> keep;
@@ -187,10 +204,16 @@ Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int6
     discard({.weight = parts[i].weight});
   }
   packed_bytes_ += bytes;
+  keep_copy(key, tensor);
   return tensor;
 }
 
 Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
+  const std::string key = "raw " + name + " " + shape.to_string();
+  if (Tensor kept = find_tensor(key, {{name, shape}}); kept.defined()) {
+    lookup_bytes_ += kept.view().bytes();
+    return kept;
+  }
   read_as_they_are_.insert(name);
   const TensorView source = take(name, shape);
   if (planning() && has(name)) {
@@ -206,6 +229,7 @@ Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
   discard({.weight = name});
   packed_bytes_ += values.bytes();
   lookup_bytes_ += values.bytes();
+  if (store_ != nullptr) store_->keep(key, tensor);
   return tensor;
 }
 
@@ -246,6 +270,17 @@ bool WeightLoader::take_part(const MatrixSource& part, std::int64_t in_features,
 PackedWeight WeightLoader::linear(const std::vector<MatrixSource>& parts, std::int64_t in_features,
                                   const LinearOptions& options) {
   if (parts.empty()) KRAIT_BUG("a linear weight without parts");
+  if (store_ == nullptr) return make_linear(parts, in_features, options);
+  const std::string key = weight_key(parts, in_features, options);
+  PackedWeight weight = find_weight(key, parts, in_features);
+  if (weight.defined()) return weight;
+  weight = make_linear(parts, in_features, options);
+  if (weight.defined()) store_->keep(key, weight);
+  return weight;
+}
+
+PackedWeight WeightLoader::make_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features,
+                                       const LinearOptions& options) {
   WeightSource source;
   std::vector<std::vector<std::byte>> copies;
   std::vector<Floats> keep;
