@@ -183,10 +183,11 @@ void ssm_scan(benchmark::State& state) {
   report(state, "GFLOP/s", 5.0 * elements, seconds, compute_peak(DType::kFloat32, state.range(1) == 1));
 }
 
-/// `tokens` new ones of each of `requests`, over `context` earlier ones: two products of head_dim a key and head.
+/// `tokens` new ones of each of `requests`, over `context` earlier ones: two products of head_dim a key and head. One
+/// token of a request waits for the keys and values.
 void attention(benchmark::State& state) {
-  constexpr int kHeads = 12;
-  constexpr int kKvHeads = 4;
+  const auto kv_heads = static_cast<int>(state.range(4));
+  const int heads = 3 * kv_heads;
   constexpr int kHeadDim = 64;
   constexpr int kBlock = 16;
   const std::int64_t requests = state.range(0);
@@ -194,11 +195,11 @@ void attention(benchmark::State& state) {
   const std::int64_t context = state.range(2);
   Bench bench(static_cast<int>(state.range(3)));
   const std::int64_t pages = (context + tokens + kBlock - 1) / kBlock;
-  constexpr std::size_t kPage = std::size_t{2} * kBlock * kKvHeads * kHeadDim;
-  const auto bytes = kPage * static_cast<std::size_t>(pages * requests) * sizeof(std::uint16_t);
+  const std::size_t page_size = std::size_t{2} * kBlock * kHeadDim * static_cast<std::size_t>(kv_heads);
+  const auto bytes = page_size * static_cast<std::size_t>(pages * requests) * sizeof(std::uint16_t);
   const Buffer cache = bench.platform.allocate(bytes);
   std::fill_n(static_cast<std::uint16_t*>(cache.data.get()), bytes / sizeof(std::uint16_t), float_to_bfloat16(0.01F));
-  auto q = random_values(static_cast<std::size_t>(requests * tokens) * kHeads * kHeadDim);
+  auto q = random_values(static_cast<std::size_t>(requests * tokens * heads) * kHeadDim);
   std::vector<float> out(q.size());
   std::vector<std::int32_t> starts = {0};
   std::vector<std::int32_t> lengths;
@@ -211,10 +212,10 @@ void attention(benchmark::State& state) {
   PagedAttentionArgs args;
   args.q = matrix(q, requests * tokens);
   args.cache = {.base = static_cast<std::byte*>(cache.data.get()),
-                .page_stride = kPage * sizeof(std::uint16_t),
-                .value_offset = kPage / 2 * sizeof(std::uint16_t),
+                .page_stride = page_size * sizeof(std::uint16_t),
+                .value_offset = page_size / 2 * sizeof(std::uint16_t),
                 .block_size = kBlock,
-                .kv_heads = kKvHeads,
+                .kv_heads = kv_heads,
                 .head_dim = kHeadDim,
                 .dtype = DType::kBFloat16};
   args.query_start_loc = starts;
@@ -225,8 +226,10 @@ void attention(benchmark::State& state) {
   args.out = matrix(out, requests * tokens);
   const double seconds = seconds_of_iteration(state, [&] { bench.queue->ops().paged_attention(args); });
   const double keys = static_cast<double>(context) + static_cast<double>(tokens + 1) / 2;
-  const double flop = 4.0 * static_cast<double>(requests * tokens) * keys * kHeads * kHeadDim;
-  report(state, "GFLOP/s", flop, seconds, compute_peak(DType::kFloat32, state.range(3) == 1));
+  const bool one_thread = state.range(3) == 1;
+  if (tokens == 1) return report(state, "GB/s", static_cast<double>(bytes), seconds, read_peak(one_thread));
+  const double flop = 4.0 * static_cast<double>(requests * tokens) * keys * heads * kHeadDim;
+  report(state, "GFLOP/s", flop, seconds, compute_peak(DType::kFloat32, one_thread));
 }
 
 /// Whether this platform and this build have the format.
@@ -261,12 +264,15 @@ void register_linear() {
 
 BENCHMARK(state_update)->ArgNames({"batch", "threads"})->Args({1, 1})->Args({16, 1})->Args({16, 2})->UseRealTime();
 BENCHMARK(attention)
-    ->ArgNames({"requests", "tokens", "context", "threads"})
-    ->Args({1, 512, 0, 2})
-    ->Args({1, 512, 7488, 2})
-    ->Args({1, 14, 7986, 2})
-    ->Args({16, 1, 1000, 1})
-    ->Args({16, 1, 1000, 2})
+    ->ArgNames({"requests", "tokens", "context", "threads", "kv_heads"})
+    ->Args({1, 512, 0, 2, 4})
+    ->Args({1, 512, 7488, 2, 4})
+    ->Args({1, 14, 7986, 2, 4})
+    ->Args({16, 1, 1000, 1, 4})
+    ->Args({16, 1, 1000, 2, 4})
+    ->Args({1, 1, 8191, 2, 4})
+    ->Args({1, 1, 32767, 1, 1})
+    ->Args({1, 1, 32767, 2, 1})
     ->UseRealTime();
 BENCHMARK(ssm_scan)->ArgNames({"tokens", "threads"})->Args({512, 1})->Args({512, 2})->UseRealTime();
 

@@ -4,6 +4,8 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -85,6 +87,46 @@ std::uint64_t hash_model(const LoadOptions& options, const ModelPlan& plan, cons
   add_options(options, plan, hash);
   add_tensors(checkpoint, hash);
   return hash.value();
+}
+
+std::string packed_weights_file_name(const LoadOptions& options, const ModelPlan& plan) {
+  constexpr std::size_t kLongestName = 100;
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::canonical(options.model_path, error);
+  const std::string compute_dtype(dtype_name(plan.summary.compute_dtype));
+  const std::string quantization(quantization_name(options.quantization));
+  PartsHash hash;
+  hash.add(error ? options.model_path : folder.string());
+  hash.add(plan.platform->numerics());
+  hash.add(compute_dtype);
+  hash.add(quantization);
+  char hex[17];
+  std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(hash.value()));
+  return plan.summary.name.substr(0, kLongestName) + "." + quantization + "." + compute_dtype + "." + hex + ".packed";
+}
+
+std::uint64_t hash_packed_weights(const LoadOptions& options, const ModelPlan& plan, const Checkpoint& checkpoint) {
+  PartsHash hash;
+  hash.add("packed weights " KRAIT_VERSION);
+  hash.add(plan.platform->packed_format());
+  hash.add(dtype_name(plan.summary.compute_dtype));
+  hash.add(quantization_name(options.quantization));
+  hash.add(read_text(plan.model->config().file));
+  for (const auto& [name, stamp] : checkpoint.stamps()) {
+    hash.add(name);
+    for (const std::uint64_t number :
+         {stamp.bytes, static_cast<std::uint64_t>(stamp.modified_ns), static_cast<std::uint64_t>(stamp.changed_ns)}) {
+      hash.add(std::to_string(number));
+    }
+  }
+  add_tensors(checkpoint, hash);
+  return hash.value();
+}
+
+bool is_unchanged(const Checkpoint& checkpoint) {
+  return std::ranges::all_of(checkpoint.stamps(), [&](const auto& file) {
+    return file_stamp((std::filesystem::path(checkpoint.folder()) / file.first).string()) == file.second;
+  });
 }
 
 std::uint64_t hash_cache_formats(const ModelPlan& plan) {

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/model_identity.h"
+#include "engine/packed_weights/packed_weight_cache.h"
 #include "engine/serving_model.h"
 #include "kernels/cpu/cpu_platform.h"
 #include "models/architectures/architecture_registry.h"
@@ -229,6 +231,11 @@ void plan_weights(const LoadOptions& options, ModelPlan& plan) {
   plan.summary.parameters = loader.parameters();
   plan.summary.weight_bytes = loader.packed_bytes();
   plan.summary.lookup_bytes = loader.lookup_bytes();
+  if (options.packed_weights_dir.empty() || !checkpoint) return;
+  const PackedWeightsPlace place = packed_weights_place(options, plan, *checkpoint);
+  plan.summary.packed_weights_file = place.path();
+  const Status fault = PackedFile::peek(place.path(), place.identity);
+  if (!fault.ok()) plan.summary.packed_weights_fault = fault.error().message;
 }
 
 }  // namespace
@@ -252,6 +259,13 @@ ModelPlan make_model_plan(const LoadOptions& options) {
   refuse_flags_without_effect(options.mamba, plan.runner->groups());
   summarize(options, plan, compute_dtype);
   return plan;
+}
+
+PackedWeightsPlace packed_weights_place(const LoadOptions& options, const ModelPlan& plan,
+                                        const Checkpoint& checkpoint) {
+  return {.folder = options.packed_weights_dir,
+          .file_name = packed_weights_file_name(options, plan),
+          .identity = hash_packed_weights(options, plan, checkpoint)};
 }
 
 void plan_caches(const LoadOptions& options, std::size_t available, ModelPlan& plan) {

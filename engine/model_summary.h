@@ -61,6 +61,10 @@ struct ModelSummary {
   std::int64_t lookup_parameters = 0;  ///< embeddings, where the head is not tied to them
   std::size_t read_bytes = 0;          ///< of the checkpoint, and how long reading and packing them took
   double read_seconds = 0.0;
+  /// `--packed-weights-dir`: the file that is this model's there; empty: there is no such folder.
+  std::string packed_weights_file;
+  bool reads_packed_weights = false;  ///< the weights are that file, and `read_bytes` its bytes
+  std::string packed_weights_fault;   ///< of a plan: why they will not be; empty: nothing is wrong
   int num_layers = 0;
   std::vector<LayerKindSummary> layer_kinds;
   std::vector<CacheGroupSummary> cache_groups;

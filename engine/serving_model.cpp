@@ -1,5 +1,6 @@
 #include "engine/serving_model.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "engine/cache/disk/disk_tier.h"
 #include "engine/model_identity.h"
 #include "engine/model_plan.h"
+#include "engine/packed_weights/packed_weight_cache.h"
 #include "models/config/config_reader.h"
 #include "models/weights/quantization_config.h"
 #include "models/weights/read_ahead.h"
@@ -15,8 +17,23 @@
 namespace krait {
 namespace {
 
-/// Returns ContextIdentity::model.
-std::uint64_t load_weights(const LoadOptions& options, ModelPlan& plan) {
+std::unique_ptr<PackedWeightCache> open_packed_weights(const LoadOptions& options, const ModelPlan& plan,
+                                                       const Checkpoint& checkpoint) {
+  if (options.packed_weights_dir.empty()) return nullptr;
+  return std::make_unique<PackedWeightCache>(packed_weights_place(options, plan, checkpoint),
+                                             PackedWeightsOptions{.threads = options.threads,
+                                                                  .write_behind = options.write_packed_weights_behind,
+                                                                  .on_note = options.on_note,
+                                                                  .on_warning = options.on_warning},
+                                             *plan.platform);
+}
+
+struct LoadedWeights {
+  std::uint64_t model_hash = 0;  ///< ContextIdentity::model
+  std::unique_ptr<PackedWeightCache> packed;
+};
+
+LoadedWeights load_weights(const LoadOptions& options, ModelPlan& plan) {
   const auto start = std::chrono::steady_clock::now();
   const auto quantization = read_quantization_config(ConfigReader::from_file(plan.model->config().file));
   if (quantization && !quantization->refusal.empty()) {
@@ -24,26 +41,41 @@ std::uint64_t load_weights(const LoadOptions& options, ModelPlan& plan) {
         Error{.code = ErrorCode::kUnsupported, .message = quantization->refusal, .field = "quantization_config"});
   }
   const Checkpoint checkpoint(options.model_path);
-  ReadAhead ahead(checkpoint.files());
+  std::unique_ptr<PackedWeightCache> packed = open_packed_weights(options, plan, checkpoint);
+  const bool is_packed = packed != nullptr && packed->mapped_bytes() > 0;
+  ReadAhead ahead(is_packed ? std::vector<std::span<const std::byte>>{} : checkpoint.files());
   WeightLoader loader(checkpoint, *plan.platform, plan.summary.compute_dtype);
+  if (packed != nullptr) loader.set_store(*packed);
   loader.set_quantization(options.quantization);
   if (quantization) {
     loader.set_scale_blocks(quantization->block_rows, quantization->block_columns);
     loader.set_stored_quantization(*quantization);
   }
-  plan.summary.read_bytes = checkpoint.total_bytes();
+  const std::size_t total = checkpoint.total_bytes();
   loader.on_progress([&](std::size_t done) {
     ahead.advance(done);
-    if (options.on_progress) options.on_progress({.bytes_done = done, .bytes_total = plan.summary.read_bytes});
+    if (options.on_progress) options.on_progress({.bytes_done = done, .bytes_total = total});
   });
   plan.model->load_weights(loader, *plan.platform, plan.summary.max_model_len);
   loader.finish();
-  plan.summary.has_weights = true;
-  plan.summary.parameters = loader.parameters();
-  plan.summary.weight_bytes = loader.packed_bytes();
-  plan.summary.lookup_bytes = loader.lookup_bytes();
-  plan.summary.read_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return hash_model(options, plan, checkpoint);
+  ModelSummary& summary = plan.summary;
+  summary.has_weights = true;
+  summary.parameters = loader.parameters();
+  summary.weight_bytes = loader.packed_bytes();
+  summary.lookup_bytes = loader.lookup_bytes();
+  summary.read_bytes = is_packed ? packed->mapped_bytes() : total;
+  summary.reads_packed_weights = is_packed;
+  if (packed != nullptr) summary.packed_weights_file = packed->path();
+  summary.read_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const std::uint64_t model_hash = hash_model(options, plan, checkpoint);
+  if (packed != nullptr) packed->save(is_unchanged(checkpoint));
+  return {.model_hash = model_hash, .packed = std::move(packed)};
+}
+
+/// Mapped weights are page cache, which the system counts as free.
+std::size_t memory_beside_weights(const ModelPlan& plan) {
+  const std::size_t available = plan.platform->available_memory();
+  return available - std::min(available, plan.summary.reads_packed_weights ? plan.summary.read_bytes : 0);
 }
 
 bool wants_shared_prefixes(const LoadOptions& options, const ModelRunner& runner) {
@@ -126,8 +158,8 @@ ServingModel::~ServingModel() = default;
 
 std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
   ModelPlan plan = make_model_plan(options);
-  const std::uint64_t model_hash = load_weights(options, plan);
-  plan_caches(options, plan.platform->available_memory(), plan);
+  LoadedWeights weights = load_weights(options, plan);
+  plan_caches(options, memory_beside_weights(plan), plan);
   const std::shared_ptr<CachePools> pools = make_pools(options, plan);
   plan.runner->bind_pools(pools);
   if (enables_prefix_index(options, *plan.runner)) pools->enable_prefix_index();
@@ -139,6 +171,7 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
   serving->summary_ = std::move(plan.summary);
   serving->platform_ = std::move(plan.platform);
   serving->model_ = std::move(plan.model);
+  serving->packed_weights_ = std::move(weights.packed);
   const EngineConfig config{.max_num_seqs = options.max_num_seqs,
                             .max_num_batched_tokens = options.max_num_batched_tokens,
                             .max_queue = options.max_queue,
@@ -150,7 +183,7 @@ std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
                             .target_itl_ms = options.target_itl_ms,
                             .share_prefixes = share_prefixes,
                             .snapshots = options.snapshots,
-                            .model_hash = model_hash,
+                            .model_hash = weights.model_hash,
                             .cache_formats_hash = cache_formats_hash};
   serving->engine_ = make_engine(config, pools, std::move(plan.runner), make_disk_tier(options, config, *pools));
   return serving;

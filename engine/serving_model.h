@@ -18,6 +18,7 @@ namespace krait {
 
 class Model;
 class ModelRunner;
+class PackedWeightCache;
 class Platform;
 
 /// `--cache-memory`: bytes, or a share of what is free after the weights.
@@ -38,6 +39,10 @@ struct LoadOptions {
   std::optional<DType> compute_dtype;               ///< nullopt: the platform's default
   std::optional<DType> kv_cache_dtype;              ///< nullopt: float32 if it is computed in float32, else bfloat16
   Quantization quantization = Quantization::kNone;  ///< of weights that the checkpoint has unquantised
+  /// `--packed-weights-dir`: where packed weights are kept for the next start; empty: nowhere.
+  std::string packed_weights_dir;
+  /// They are written while the model serves, and given up when it ends; false: before it is loaded.
+  bool write_packed_weights_behind = false;
   MambaConfig mamba;
   CacheMemory cache_memory;
   int block_size = 16;
@@ -48,6 +53,8 @@ struct LoadOptions {
   std::size_t cache_dir_bytes = std::size_t{16} << 30U;  ///< `--cache-dir-size`
   /// Is told of what an operator should know while the engine runs, on a thread of the engine; may be empty.
   std::function<void(const std::string&)> on_warning;
+  /// And of what he may want to know.
+  std::function<void(const std::string&)> on_note;
   SnapshotConfig snapshots{};  ///< its block_size is the one above
   /// `--mamba-snapshot-dtype`: what snapshots keep of float32 states; nullopt: all of them.
   std::optional<DType> snapshot_dtype;
@@ -80,6 +87,7 @@ class ServingModel {
   std::unique_ptr<Platform> platform_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<PackedWeightCache> packed_weights_;  ///< that still may be written; null: none
   ModelSummary summary_;
 };
 

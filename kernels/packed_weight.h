@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -105,6 +106,12 @@ class PackedWeight {
   std::int64_t out_features_ = 0;
   std::int64_t in_features_ = 0;
   std::size_t bytes_ = 0;
+};
+
+/// A packed weight as bytes, of which its platform makes it again in another process (`Platform::restore`).
+struct PackedImage {
+  std::string form{};            ///< the platform's own: layout, sizes, types
+  std::vector<Buffer> blocks{};  ///< the weight's own memory, not to be written
 };
 
 }  // namespace krait

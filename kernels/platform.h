@@ -93,6 +93,20 @@ class Platform {
   /// cannot read.
   virtual PackedWeight pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) = 0;
 
+  /// What the bytes of packed weights depend on beside source, scheme and shard: images are restored only where this
+  /// text is the same. Empty: packed weights of this platform cannot be kept.
+  [[nodiscard]] virtual std::string packed_format() const { return {}; }
+  [[nodiscard]] virtual PackedImage image(const PackedWeight& weight) const {
+    (void)weight;
+    return {};
+  }
+  /// The weight that an image was taken of; its memory is the image's blocks, 64-byte aligned. Throws StartupError for
+  /// a form that is not this platform's, or that asks for other sizes than the blocks have.
+  virtual PackedWeight restore(const PackedImage& image) {
+    (void)image;
+    return {};
+  }
+
   /// What the server uses when no `--compute-dtype` is given: the narrowest type that the processor multiplies
   /// natively.
   [[nodiscard]] virtual DType default_compute_dtype() const = 0;

@@ -73,6 +73,7 @@ class Tensor {
   Tensor() = default;
   Tensor(Buffer buffer, DType dtype, Shape shape);
   [[nodiscard]] const TensorView& view() const { return view_; }
+  [[nodiscard]] const Buffer& buffer() const { return buffer_; }
   [[nodiscard]] bool defined() const { return view_.data != nullptr; }
 
  private:

@@ -52,9 +52,9 @@ int usable_cores() {
 ThreadPool::ThreadPool(int threads) {
   const int cores = usable_cores();
   const int size = threads > 0 ? threads : cores;
-  // About 20 microseconds of `pause`. With more threads than cores a spinning worker only keeps a working one from its
-  // core.
-  constexpr int kSpins = 1000;
+  // About a millisecond of `pause`: to sleep and be woken costs a virtual machine up to a tenth of that, several times
+  // a step. With more threads than cores a spinning worker only keeps a working one from its core.
+  constexpr int kSpins = 50000;
   spins_ = size <= cores ? kSpins : 0;
   parts_ = std::make_unique<Part[]>(static_cast<std::size_t>(size));
   workers_.reserve(static_cast<std::size_t>(size - 1));

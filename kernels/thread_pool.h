@@ -14,7 +14,7 @@ namespace krait {
 int usable_cores();
 
 /// A fixed team of threads for data-parallel loops. The caller is worker 0, so a pool of N starts N - 1 threads.
-/// Workers spin for a few microseconds after a loop (the next one is usually near) and then sleep; a pool that is
+/// Workers spin for about a millisecond after a loop (the next one is usually near) and then sleep; a pool that is
 /// larger than the machine never spins.
 ///
 /// Worker w of N begins with the w-th of N equal parts of a loop, so that it meets the same memory in every step, and

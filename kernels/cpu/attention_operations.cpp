@@ -55,6 +55,17 @@ std::vector<AttentionBlock> cut_blocks(const PagedAttentionArgs& args, std::int3
   return blocks;
 }
 
+/// Segments that the longest block sees keys of.
+Index most_segments(const std::vector<AttentionBlock>& blocks, Index window) {
+  Index most = 1;
+  for (const AttentionBlock& block : blocks) {
+    const Index first = window > 0 ? std::max<Index>(block.first_position - window + 1, 0) : 0;
+    const Index last = Index{block.first_position} + block.tokens - 1;
+    most = std::max(most, last / kAttentionSegment - first / kAttentionSegment + 1);
+  }
+  return most;
+}
+
 }  // namespace
 
 void CpuOperations::qk_norm_rope_write_kv(const WriteKvArgs& args) {
@@ -92,21 +103,35 @@ void CpuOperations::paged_attention(const PagedAttentionArgs& args) {
   const std::int32_t block_tokens = tokens_of_block(tokens, heads_per_unit, cache.kv_heads * parts, pool_.size());
   const std::vector<AttentionBlock> blocks = cut_blocks(args, block_tokens);
   if (blocks.empty()) return;
-  const AttentionKernelArgs kernel{.q = const_matrix(args.q, tokens, width, "q"),
-                                   .out = matrix(args.out, tokens, heads * cache.value_dim, "attention out"),
-                                   .cache = cache,
-                                   .blocks = blocks.data(),
-                                   .block_table = args.block_table.data(),
-                                   .max_blocks = args.max_blocks,
-                                   .heads = heads,
-                                   .heads_per_unit = heads_per_unit,
-                                   .block_tokens = block_tokens,
-                                   .scale = args.scale,
-                                   .sliding_window = args.sliding_window,
-                                   .soft_cap = args.logits_soft_cap,
-                                   .sinks = vector_or_null(args.sinks, heads, "sinks")};
+  AttentionKernelArgs kernel{.q = const_matrix(args.q, tokens, width, "q"),
+                             .out = matrix(args.out, tokens, heads * cache.value_dim, "attention out"),
+                             .cache = cache,
+                             .blocks = blocks.data(),
+                             .block_table = args.block_table.data(),
+                             .max_blocks = args.max_blocks,
+                             .heads = heads,
+                             .heads_per_unit = heads_per_unit,
+                             .block_tokens = block_tokens,
+                             .scale = args.scale,
+                             .sliding_window = args.sliding_window,
+                             .soft_cap = args.logits_soft_cap,
+                             .sinks = vector_or_null(args.sinks, heads, "sinks")};
+  Index units = static_cast<Index>(blocks.size()) * cache.kv_heads * parts;
+  const Index segments = most_segments(blocks, args.sliding_window);
+  const Index partial = kernels_.attention_partial(kernel);
+  std::vector<std::uint32_t> finished;
+  // A long sequence alone keeps all threads busy when its segments are units. What they leave to be merged must stay
+  // small beside the keys.
+  constexpr Index kMostPartialFloats = Index{1} << 24;
+  if (pool_.size() > 1 && segments > 1 && units < 4 * pool_.size() &&
+      units * segments * partial <= kMostPartialFloats) {
+    finished.resize(static_cast<std::size_t>(units));
+    units *= segments;
+    kernel.segments = segments;
+    kernel.partials = attention_partials_.ensure(units * partial);
+    kernel.finished = finished.data();
+  }
   const std::vector<float*> scratch = worker_scratch(kernels_.attention_scratch(kernel));
-  const Index units = static_cast<Index>(blocks.size()) * cache.kv_heads * parts;
   pool_.parallel_for(units, [&](Index begin, Index end, int worker) {
     kernels_.attention(kernel, begin, end, scratch[static_cast<std::size_t>(worker)]);
   });

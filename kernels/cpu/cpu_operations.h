@@ -83,6 +83,7 @@ class CpuOperations final : public Operations {
   ScratchBuffer rounded_;
   ScratchBuffer paired_;  ///< for experts whose weights want different forms
   ScratchBuffer int8_;
+  ScratchBuffer attention_partials_;
   ScratchBuffer conv_rows_;
   std::vector<ScratchBuffer> conv_rounded_;
   ScratchBuffer moe_rows_;

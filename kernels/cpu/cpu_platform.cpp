@@ -6,6 +6,7 @@
 #include "kernels/cpu/cpu_memory.h"
 #include "kernels/cpu/cpu_operations.h"
 #include "kernels/cpu/cpu_weight.h"
+#include "kernels/cpu/weight_image.h"
 #include "kernels/result.h"
 #include "kernels/thread_pool.h"
 
@@ -77,6 +78,13 @@ PackedWeight CpuPlatform::pack(const WeightSource& source, const PackScheme& sch
   }
   return cpu::pack_weight(source, scheme, shard, isa_->kernels, *pool_);
 }
+
+// The instruction set is in it because quantising rounds as its kernels do, and because it decides on pairs.
+std::string CpuPlatform::packed_format() const { return numerics() + ", panels " + std::to_string(cpu::kPanelVersion); }
+
+PackedImage CpuPlatform::image(const PackedWeight& weight) const { return cpu::image_of(weight); }
+
+PackedWeight CpuPlatform::restore(const PackedImage& image) { return cpu::restore_weight(image); }
 
 DType CpuPlatform::default_compute_dtype() const {
   return isa_->kernels.gemm_pairs != nullptr ? DType::kBFloat16 : DType::kFloat32;

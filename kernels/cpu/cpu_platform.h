@@ -36,6 +36,9 @@ class CpuPlatform : public Platform {
   /// The queue refers to the platform's threads and must not outlive it.
   std::unique_ptr<Queue> create_queue() override;
   PackedWeight pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) override;
+  [[nodiscard]] std::string packed_format() const override;
+  [[nodiscard]] PackedImage image(const PackedWeight& weight) const override;
+  PackedWeight restore(const PackedImage& image) override;
   [[nodiscard]] DType default_compute_dtype() const override;
   [[nodiscard]] bool supports_compute_dtype(DType dtype) const override;
   [[nodiscard]] int preferred_prefill_tile() const override;

@@ -17,6 +17,8 @@ class CpuWeight final : public PackedWeight::Storage {
   [[nodiscard]] const PanelWeight& panels() const { return weight_; }
   /// The type that input rows are rounded to.
   [[nodiscard]] DType compute_dtype() const { return compute_dtype_; }
+  [[nodiscard]] const Buffer& panel_memory() const { return panels_; }
+  [[nodiscard]] const Buffer& bias_memory() const { return bias_; }  ///< without data: there is no bias
 
  private:
   PanelWeight weight_;

@@ -100,9 +100,13 @@ WeightLayout float_layout(const std::vector<WeightPart>& parts, bool pairs) {
   return pairs ? WeightLayout::kBFloat16Pairs : WeightLayout::kBFloat16;
 }
 
-Buffer pack_float_panels(const ColumnMap& map, WeightLayout layout, Index k, ThreadPool& pool) {
+Index float_panel_bytes(WeightLayout layout, Index k) {
   const Index element = layout == WeightLayout::kFloat32 ? 4 : 2;
-  const Index stride = depth_of(layout, k) * kLanes * element;
+  return depth_of(layout, k) * kLanes * element;
+}
+
+Buffer pack_float_panels(const ColumnMap& map, WeightLayout layout, Index k, ThreadPool& pool) {
+  const Index stride = float_panel_bytes(layout, k);
   Buffer buffer = allocate_buffer(static_cast<std::size_t>(stride * map.panels()));
   auto* base = static_cast<std::byte*>(buffer.data.get());
   std::vector<PanelColumns> columns(static_cast<std::size_t>(pool.size()), PanelColumns(layout, k));

@@ -213,6 +213,8 @@ inline constexpr std::int32_t kAttentionBlockTokens = 8;
 inline constexpr std::int32_t kAttentionBlockRows = 96;
 /// Query heads of one KV head that are worked on together at most: latent attention has one KV head for all of them.
 inline constexpr Index kAttentionUnitHeads = 16;
+/// Keys of a segment, a multiple of 16: segment s holds positions [s, s + 1) times this. Results depend on it.
+inline constexpr Index kAttentionSegment = 512;
 
 struct AttentionKernelArgs {
   ConstRows q;
@@ -228,6 +230,10 @@ struct AttentionKernelArgs {
   Index sliding_window = 0;
   float soft_cap = 0.0F;
   const float* sinks = nullptr;
+  /// Segments of a block that are units of their own: as many as the longest block has, or 1 and no `partials`.
+  Index segments = 1;
+  float* partials = nullptr;          ///< [units, attention_partial floats]
+  std::uint32_t* finished = nullptr;  ///< [units / segments] zeros: the segments that are done
 };
 
 /// SequenceBatch without spans.

@@ -56,6 +56,7 @@ struct KernelTable {
   void (*write_kv)(const WriteKvKernelArgs&, Index begin, Index end) = nullptr;
 
   Index (*attention_scratch)(const AttentionKernelArgs&) = nullptr;  ///< floats a worker needs
+  Index (*attention_partial)(const AttentionKernelArgs&) = nullptr;  ///< floats of one unit's `partials`
   void (*attention)(const AttentionKernelArgs&, Index begin, Index end, float* scratch) = nullptr;
 
   Index (*conv_scratch)(const ConvKernelArgs&) = nullptr;

@@ -132,4 +132,12 @@ std::vector<std::span<const std::byte>> Checkpoint::files() const {
   return files;
 }
 
+std::vector<std::pair<std::string, FileStamp>> Checkpoint::stamps() const {
+  std::vector<std::pair<std::string, FileStamp>> stamps;
+  for (const auto& file : impl_->files) {
+    stamps.emplace_back(std::filesystem::path(file->path()).filename().string(), file->stamp());
+  }
+  return stamps;
+}
+
 }  // namespace krait

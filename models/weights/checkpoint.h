@@ -4,9 +4,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/tensor.h"
+#include "models/weights/mapped_file.h"
 
 namespace krait {
 
@@ -40,6 +42,8 @@ class Checkpoint {
   void discard(const std::string& name, std::size_t offset, std::size_t bytes) const;
   /// Every file as it is mapped, in the order of the index.
   [[nodiscard]] std::vector<std::span<const std::byte>> files() const;
+  /// The name of every file in the folder, and its stamp when it was opened.
+  [[nodiscard]] std::vector<std::pair<std::string, FileStamp>> stamps() const;
 
  private:
   struct Impl;

@@ -38,20 +38,36 @@ class FileDescriptor {
   int value_;
 };
 
+FileStamp stamp_of(const struct stat& status) {
+  const auto nanoseconds = [](const timespec& time) {
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + std::int64_t{time.tv_nsec};
+  };
+  return {.bytes = static_cast<std::uint64_t>(status.st_size),
+          .modified_ns = nanoseconds(status.st_mtim),
+          .changed_ns = nanoseconds(status.st_ctim)};
+}
+
 /// An empty file is refused here because mmap would refuse it with a message that nobody understands.
-std::size_t regular_file_size(const FileDescriptor& file, const std::string& path) {
+FileStamp regular_file(const FileDescriptor& file, const std::string& path) {
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) fail(path, "cannot be read: " + last_error());
   if (!S_ISREG(status.st_mode)) fail(path, "is not a regular file");
   if (status.st_size == 0) fail(path, "is empty");
-  return static_cast<std::size_t>(status.st_size);
+  return stamp_of(status);
 }
 
 }  // namespace
 
+std::optional<FileStamp> file_stamp(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return stamp_of(status);
+}
+
 MappedFile::MappedFile(const std::string& path) {
   const FileDescriptor file(path);
-  size_ = regular_file_size(file, path);
+  stamp_ = regular_file(file, path);
+  size_ = static_cast<std::size_t>(stamp_.bytes);
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) fail(path, "cannot be mapped into memory: " + last_error());
   data_ = static_cast<const std::byte*>(address);

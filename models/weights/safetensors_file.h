@@ -20,6 +20,7 @@ class SafetensorsFile {
   explicit SafetensorsFile(const std::string& path);
 
   [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const FileStamp& stamp() const { return file_.stamp(); }
   [[nodiscard]] const std::map<std::string, TensorEntry>& entries() const { return entries_; }
   /// The bytes of one of `entries()`, read-only although the type does not say so: the mapping itself where it is
   /// aligned for the dtype, else an aligned copy that is made on first use and lives as long as this object.

@@ -9,6 +9,7 @@
 #include "models/config/json_document.h"
 #include "models/weights/float8.h"
 #include "models/weights/float_conversion.h"
+#include "models/weights/weight_store.h"
 
 namespace krait {
 namespace {
@@ -81,25 +82,31 @@ void WeightLoader::ignore(const std::string& name) {
 }
 
 // The shape is compared before the view is made: a view of misaligned data costs a copy.
-TensorView WeightLoader::take(const std::string& name, const Shape& shape) {
+bool WeightLoader::note(const std::string& name, const Shape& shape) {
   if (!has(name)) {
     missing_.insert(name);
-    return {};
+    return false;
   }
   const Shape found = checkpoint_ == nullptr ? shape : stored_shape(name);
   if (found != shape) {
     misshapen_.emplace(name, "found " + found.to_string() + ", expected " + shape.to_string());
-    return {};
+    return false;
   }
-  if (stored_quantized(name)) return take_quantized(name, shape);
+  if (stored_quantized(name)) {
+    note_quantized(name, shape);
+    return true;
+  }
   if (checkpoint_ != nullptr && is_float8(checkpoint_->dtype(name))) note_scales(name);
-  if (planning()) {
-    account(name, shape, static_cast<std::size_t>(shape.elements()) * dtype_size(planned_dtype(name)));
-    return {};
-  }
+  const DType dtype = planning() ? planned_dtype(name) : checkpoint_->dtype(name);
+  account(name, shape, static_cast<std::size_t>(shape.elements()) * dtype_size(dtype));
+  return true;
+}
+
+TensorView WeightLoader::take(const std::string& name, const Shape& shape) {
+  if (!note(name, shape) || planning()) return {};
+  if (stored_quantized(name)) return view_quantized(name, shape);
   const TensorView view = checkpoint_->tensor(name);
   require_float(name, view);
-  account(name, view.shape, view.bytes());
   return view;
 }
 
@@ -131,18 +138,27 @@ DType WeightLoader::planned_dtype(const std::string& name) const {
 
 std::optional<std::vector<float>> WeightLoader::read_values(const std::string& name, const Shape& shape,
                                                             bool transpose) {
+  const std::string key = (transpose ? "float32 transposed " : "float32 ") + name + " " + shape.to_string();
+  const auto elements = static_cast<std::size_t>(shape.elements());
+  if (const Tensor kept = find_tensor(key, {{name, shape}}); kept.defined()) {
+    const auto* first = kept.view().as<const float>();
+    return std::vector<float>(first, first + elements);
+  }
   read_as_they_are_.insert(name);
   const TensorView source = take(name, shape);
   if (source.data == nullptr) return std::nullopt;
   std::vector<Floats> converted;
   const TensorView view = readable(name, source, converted);
-  std::vector<float> numbers(static_cast<std::size_t>(shape.elements()));
+  std::vector<float> numbers(elements);
   transpose ? convert_to_float32_transposed(view, numbers.data()) : convert_to_float32(view, numbers.data());
   discard({.weight = name});
+  if (store_ != nullptr) {
+    store_->keep(key, Tensor(platform_->upload(numbers.data(), elements * sizeof(float)), DType::kFloat32, shape));
+  }
   return numbers;
 }
 
-Tensor WeightLoader::keep(const std::optional<std::vector<float>>& values, const Shape& shape) {
+Tensor WeightLoader::give(const std::optional<std::vector<float>>& values, const Shape& shape) {
   const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * sizeof(float);
   if (planning() || values) packed_bytes_ += bytes;
   if (!values) return {};
@@ -151,14 +167,14 @@ Tensor WeightLoader::keep(const std::optional<std::vector<float>>& values, const
 
 Tensor WeightLoader::float32(const std::string& name, const Shape& shape, bool transpose) {
   if (transpose && shape.rank() != 2) KRAIT_BUG("only a matrix can be transposed: " + name);
-  return keep(read_values(name, shape, transpose), transpose ? Shape{shape[1], shape[0]} : shape);
+  return give(read_values(name, shape, transpose), transpose ? Shape{shape[1], shape[0]} : shape);
 }
 
 Tensor WeightLoader::transformed(const std::string& name, const Shape& shape,
                                  const std::function<float(float)>& change) {
   std::optional<std::vector<float>> numbers = read_values(name, shape, false);
   if (numbers) std::transform(numbers->begin(), numbers->end(), numbers->begin(), change);
-  return keep(numbers, shape);
+  return give(numbers, shape);
 }
 
 std::vector<float> WeightLoader::values(const std::string& name, const Shape& shape) {
@@ -177,6 +193,16 @@ Tensor WeightLoader::conv_weight(const std::string& name, std::int64_t channels,
 }
 
 Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int64_t kernel) {
+  std::string key = "convolution";
+  NamedShapes shapes;
+  for (const ConvSource& part : parts) {
+    shapes.emplace_back(part.weight, Shape{part.channels, 1, kernel});
+    key += " " + part.weight + " " + shapes.back().second.to_string();
+  }
+  if (Tensor kept = find_tensor(key, shapes); kept.defined()) {
+    packed_bytes_ += kept.view().bytes();
+    return kept;
+  }
   std::int64_t columns = 0;
   std::vector<TensorView> sources;
   std::vector<Floats> keep;
@@ -204,10 +230,18 @@ Tensor WeightLoader::conv_weight(const std::vector<ConvSource>& parts, std::int6
     discard({.weight = parts[i].weight});
   }
   packed_bytes_ += bytes;
-  return {platform_->upload(taps.data(), bytes), DType::kFloat32, Shape{kernel, columns}};
+  Tensor tensor(platform_->upload(taps.data(), bytes), DType::kFloat32, Shape{kernel, columns});
+  if (store_ != nullptr) store_->keep(key, tensor);
+  return tensor;
 }
 
 Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
+  const std::string key = "raw " + name + " " + shape.to_string();
+  if (Tensor kept = find_tensor(key, {{name, shape}}); kept.defined()) {
+    packed_bytes_ += kept.view().bytes();
+    lookup_bytes_ += kept.view().bytes();
+    return kept;
+  }
   read_as_they_are_.insert(name);
   const TensorView source = take(name, shape);
   if (planning() && has(name)) {
@@ -222,6 +256,7 @@ Tensor WeightLoader::raw(const std::string& name, const Shape& shape) {
   discard({.weight = name});
   packed_bytes_ += values.bytes();
   lookup_bytes_ += values.bytes();
+  if (store_ != nullptr) store_->keep(key, tensor);
   return tensor;
 }
 
@@ -262,6 +297,17 @@ bool WeightLoader::take_part(const MatrixSource& part, std::int64_t in_features,
 PackedWeight WeightLoader::linear(const std::vector<MatrixSource>& parts, std::int64_t in_features,
                                   const LinearOptions& options) {
   if (parts.empty()) KRAIT_BUG("a linear weight without parts");
+  if (store_ == nullptr) return make_linear(parts, in_features, options);
+  const std::string key = weight_key(parts, in_features, options);
+  PackedWeight weight = find_weight(key, parts, in_features);
+  if (weight.defined()) return weight;
+  weight = make_linear(parts, in_features, options);
+  if (weight.defined()) store_->keep(key, weight);
+  return weight;
+}
+
+PackedWeight WeightLoader::make_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features,
+                                       const LinearOptions& options) {
   WeightSource source;
   std::vector<std::vector<std::byte>> copies;
   std::vector<Floats> keep;

@@ -21,6 +21,7 @@
 namespace krait {
 
 class Platform;
+class WeightStore;
 
 /// One depthwise convolution of several that run as one.
 struct ConvSource {
@@ -100,6 +101,10 @@ class WeightLoader {
   /// parts of a weight agree in bits and groups; else they become float32, and are treated like other weights.
   void set_stored_quantization(const QuantizationConfig& config);
 
+  /// What `store` has is taken from there, and what it lacks is given to it. The checkpoint's headers are still
+  /// compared with what is asked for. `store` outlives the loader.
+  void set_store(WeightStore& store) { store_ = &store; }
+
   /// Called with the bytes taken so far after every tensor.
   void on_progress(std::function<void(std::size_t)> callback) { progress_ = std::move(callback); }
 
@@ -123,13 +128,25 @@ class WeightLoader {
   /// The numbers of a tensor as float32; nothing when it is missing, misshapen or planned.
   std::optional<std::vector<float>> read_values(const std::string& name, const Shape& shape, bool transpose);
   /// Counts the float32 numbers and gives them to the platform; an undefined Tensor for none.
-  Tensor keep(const std::optional<std::vector<float>>& values, const Shape& shape);
-  /// Checks and counts; an undefined view (recorded for `finish`) when the tensor is missing or misshapen, and always
-  /// when planning.
+  Tensor give(const std::optional<std::vector<float>>& values, const Shape& shape);
+  /// Checks and counts by the headers alone; false (recorded for `finish`) when the tensor is missing or misshapen.
+  bool note(const std::string& name, const Shape& shape);
+  /// The same and its bytes; an undefined view where `note` is false, and always when planning.
   TensorView take(const std::string& name, const Shape& shape);
   [[nodiscard]] bool planning() const { return platform_ == nullptr; }
   /// The dtype that a planned tensor has.
   [[nodiscard]] DType planned_dtype(const std::string& name) const;
+  /// `linear` without the store.
+  PackedWeight make_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features,
+                           const LinearOptions& options);
+  /// The store's key of a linear weight. Like those of tensors it need not tell options or checkpoints apart, which the
+  /// store does by itself.
+  [[nodiscard]] std::string weight_key(const std::vector<MatrixSource>& parts, std::int64_t in_features,
+                                       const LinearOptions& options) const;
+  PackedWeight find_weight(const std::string& key, const std::vector<MatrixSource>& parts, std::int64_t in_features);
+  using NamedShapes = std::vector<std::pair<std::string, Shape>>;
+  /// What the store has, not to be written; `sources` are counted as taken then.
+  Tensor find_tensor(const std::string& key, const NamedShapes& sources);
   void note_matrices(const std::vector<MatrixSource>& parts, const PackScheme& scheme);
   /// Counts a linear weight that is planned.
   void plan_linear(const std::vector<MatrixSource>& parts, std::int64_t in_features, const PackScheme& scheme,
@@ -146,8 +163,10 @@ class WeightLoader {
   [[nodiscard]] bool stored_quantized(const std::string& name) const;
   /// The shape of a tensor, or of the matrix that integers stand for.
   [[nodiscard]] Shape stored_shape(const std::string& name) const;
-  /// Counts and checks a matrix of integers; what it gives stands for it and is read by `dequantize_integers` alone.
-  TensorView take_quantized(const std::string& name, const Shape& shape);
+  /// Counts a matrix of integers.
+  void note_quantized(const std::string& name, const Shape& shape);
+  /// What it gives stands for the matrix and is read by `dequantize_integers` alone.
+  TensorView view_quantized(const std::string& name, const Shape& shape);
   Floats dequantize_integers(const std::string& name);
   /// All parts are integers that can stay so, in one form: then they are taken into `source`, which refers to `keep`
   /// and `copies`, and `scheme` says which form.
@@ -170,6 +189,7 @@ class WeightLoader {
 
   const Checkpoint* checkpoint_ = nullptr;  ///< null when a config alone is planned
   Platform* platform_ = nullptr;            ///< null when planning
+  WeightStore* store_ = nullptr;            ///< null: everything is read
   DType compute_dtype_ = DType::kFloat32;
   DType planned_dtype_ = DType::kFloat32;
   Quantization quantization_ = Quantization::kNone;

@@ -16,7 +16,7 @@ Shape WeightLoader::stored_shape(const std::string& name) const {
   return stored_quantized(name) ? stored_->shape(name) : checkpoint_->shape(name);
 }
 
-TensorView WeightLoader::take_quantized(const std::string& name, const Shape& shape) {
+void WeightLoader::note_quantized(const std::string& name, const Shape& shape) {
   const std::vector<std::string> tensors = stored_->tensors(name);
   std::size_t bytes = 0;
   for (const std::string& tensor : tensors) {
@@ -24,8 +24,10 @@ TensorView WeightLoader::take_quantized(const std::string& name, const Shape& sh
   }
   account(name, shape, bytes);
   for (const std::string& tensor : tensors) taken_.emplace(tensor, checkpoint_->shape(tensor));
-  if (planning()) return {};
-  return {checkpoint_->tensor(tensors.front()).data, DType::kInt8, shape};
+}
+
+TensorView WeightLoader::view_quantized(const std::string& name, const Shape& shape) {
+  return {checkpoint_->tensor(stored_->tensors(name).front()).data, DType::kInt8, shape};
 }
 
 WeightLoader::Floats WeightLoader::dequantize_integers(const std::string& name) {
@@ -85,7 +87,7 @@ bool WeightLoader::take_quantized_parts(const std::vector<MatrixSource>& parts, 
     }
   }
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    static_cast<void>(take(parts[i].weight, parts[i].weight_shape(in_features)));
+    static_cast<void>(note(parts[i].weight, parts[i].weight_shape(in_features)));
     const TensorView bias = parts[i].bias.empty() ? TensorView{} : take(parts[i].bias, parts[i].bias_shape());
     if (planning()) continue;
     source.quantized.push_back(keep[i].part);

@@ -36,8 +36,11 @@ TinyModel::TinyModel(const std::string& folder, const Options& options) {
   loader.set_quantization(options.quantization);
   const auto stored = read_quantization_config(ConfigReader::from_file(model_->config().file));
   if (stored) loader.set_stored_quantization(*stored);
+  if (options.store != nullptr) loader.set_store(*options.store);
   model_->load_weights(loader, *platform_, kMaxPositions);
   loader.finish();
+  weight_bytes_ = loader.packed_bytes();
+  parameters_ = loader.parameters();
   pools_ = std::make_shared<CachePools>(*platform_, runner_->cache_layout(), kBudget);
   runner_->bind_pools(pools_);
 }

@@ -10,6 +10,7 @@
 #include "engine/runner/model_runner.h"
 #include "kernels/platform.h"
 #include "models/model.h"
+#include "models/weights/weight_store.h"
 
 namespace krait::test {
 
@@ -43,6 +44,7 @@ class TinyModel {
     int block_size = 16;
     /// Instead of the CPU with `threads` and `isa`.
     std::function<std::unique_ptr<Platform>()> make_platform{};
+    WeightStore* store = nullptr;
   };
   /// `folder` is absolute, or relative to the repository.
   explicit TinyModel(const std::string& folder) : TinyModel(folder, Options{}) {}
@@ -55,6 +57,9 @@ class TinyModel {
   std::vector<Row> run(Sequence& sequence, const std::vector<std::int32_t>& tokens, bool is_decode = false);
   /// The bytes of a sequence's recurrent state.
   [[nodiscard]] std::vector<std::byte> state(const Sequence& sequence) const;
+  /// As WeightLoader gave them.
+  [[nodiscard]] std::size_t weight_bytes() const { return weight_bytes_; }
+  [[nodiscard]] std::int64_t parameters() const { return parameters_; }
 
  private:
   std::unique_ptr<Platform> platform_;
@@ -62,6 +67,8 @@ class TinyModel {
   std::unique_ptr<ModelRunner> runner_;
   std::shared_ptr<CachePools> pools_;
   std::uint64_t next_key_ = 1;
+  std::size_t weight_bytes_ = 0;
+  std::int64_t parameters_ = 0;
 };
 
 /// Position of the largest value, the first of equals.

@@ -154,6 +154,66 @@ TEST_CASE("A prompt cut anywhere, and decode, give the attention of the whole pr
   }
 }
 
+namespace {
+
+/// More keys than a segment has, and what follows of it: pieces, single tokens and windows that end in any segment.
+void check_long(test::Machine& machine, const KvShape& shape, int heads, DType dtype) {
+  constexpr int kTokens = 1111;
+  constexpr int kFirst = 1000;
+  test::Random random(22);
+  KvPages cache(80, 16, shape, dtype);
+  const KvSequence sequence(random, cache, kTokens, 1);
+  const Matrix q = random.matrix(kTokens, heads * shape.head_dim, 1.0F);
+  sequence.write(machine.ops(), cache, 0, kTokens);
+  AttentionOptions sinks{.sinks = std::vector<float>(static_cast<std::size_t>(heads), 0.5F)};
+  AttentionOptions window = sinks;
+  window.window = 530;
+  for (const AttentionOptions& options : {AttentionOptions{}, AttentionOptions{.window = 600}, sinks, window}) {
+    CAPTURE(options.window, options.sinks.size());
+    const Matrix whole = attend(machine.ops(), cache, sequence, q, 0, kTokens, options);
+    CHECK(test::same_bits(attend(machine.ops(), cache, sequence, q, kFirst, kTokens, options),
+                          whole.slice(kFirst, kTokens)));
+    for (const int token : {0, 100, 511, 512, 1023, 1024, 1041, kTokens - 1}) {
+      CAPTURE(token);
+      CHECK(test::same_bits(attend(machine.ops(), cache, sequence, q, token, token + 1, options),
+                            whole.slice(token, token + 1)));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("Keys of several segments are the same for a prompt, its pieces and single tokens") {
+  for (const auto& machine : test::machines()) {
+    for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16, DType::kInt8}) {
+      CAPTURE(machine->label, dtype_name(dtype));
+      check_long(*machine, {.kv_heads = 1, .head_dim = 20}, 7, dtype);
+    }
+    CAPTURE(machine->label);
+    check_long(*machine, {.kv_heads = 2, .head_dim = 16, .value_dim = 40}, 4, DType::kBFloat16);
+    check_long(*machine, {.head_dim = 24, .value_dim = 18, .value_is_key = true}, 2, DType::kInt8);
+  }
+}
+
+TEST_CASE("Attention over several segments is softmax(q k^T) v") {
+  constexpr int kTokens = 1100;
+  test::Random random(23);
+  for (const DType dtype : {DType::kFloat32, DType::kInt8}) {
+    KvPages cache(80, 16, {.kv_heads = 1, .head_dim = 18}, dtype);
+    const KvSequence sequence(random, cache, kTokens, 1);
+    const Matrix q = random.matrix(kTokens, 2 * 18, 2.0F);
+    for (const auto& machine : test::machines()) {
+      sequence.write(machine->ops(), cache, 0, kTokens);
+      for (const AttentionOptions& options :
+           {AttentionOptions{}, AttentionOptions{.window = 700, .sinks = {1.0F, -1.0F}}}) {
+        CAPTURE(machine->label, dtype_name(dtype), options.window);
+        const std::vector<double> expected = reference(cache, sequence, q, dtype, options);
+        CHECK(test::worst_error(attend(machine->ops(), cache, sequence, q, 0, kTokens, options).data, expected) < 1e-5);
+      }
+    }
+  }
+}
+
 TEST_CASE("A row that is not finite stays one in an int8 cache, and harms no other") {
   test::Machine& machine = *test::machines().back();
   test::Random random(6);

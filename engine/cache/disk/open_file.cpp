@@ -9,13 +9,28 @@
 
 namespace krait {
 
-OpenFile::OpenFile(const std::string& path, int flags) : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0600)) {}
+OpenFile::OpenFile(const std::string& path, int flags, unsigned mode)
+    : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
 
 OpenFile::~OpenFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 bool OpenFile::try_lock() const { return ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0; }
+
+bool OpenFile::is_at(const std::string& path) const {
+  struct stat mine {};
+  struct stat there {};
+  return ::fstat(descriptor_, &mine) == 0 && ::stat(path.c_str(), &there) == 0 && mine.st_dev == there.st_dev &&
+         mine.st_ino == there.st_ino;
+}
+
+bool OpenFile::truncate() const { return ::ftruncate(descriptor_, 0) == 0; }
+
+bool OpenFile::reserve(std::size_t bytes) const {
+  if (bytes == 0 || ::fallocate(descriptor_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) == 0) return true;
+  return errno == EOPNOTSUPP || errno == ENOSYS;
+}
 
 bool OpenFile::write_all(std::string_view bytes) const {
   while (!bytes.empty()) {

@@ -17,6 +17,7 @@ struct Stored;
 
 template <typename V>
 struct Stored<V, DType::kFloat32> {
+  static constexpr DType kDType = DType::kFloat32;
   using Element = float;
   static typename V::F load(const float* p, int n) { return n == kLanes ? V::load(p) : V::load_n(p, n); }
   static void store(float* p, typename V::F a, int n) {
@@ -31,6 +32,7 @@ struct Stored<V, DType::kFloat32> {
 
 template <typename V>
 struct Stored<V, DType::kBFloat16> {
+  static constexpr DType kDType = DType::kBFloat16;
   using Element = std::uint16_t;
   static typename V::F load(const std::uint16_t* p, int n) {
     if (n == kLanes) return V::load_bf16(p);
@@ -49,6 +51,7 @@ struct Stored<V, DType::kBFloat16> {
 
 template <typename V>
 struct Stored<V, DType::kFloat16> {
+  static constexpr DType kDType = DType::kFloat16;
   using Element = std::uint16_t;
   static typename V::F load(const std::uint16_t* p, int n) {
     if (n == kLanes) return V::load_f16(p);

@@ -103,6 +103,7 @@ KernelTable make_table(const char* name) {
   table.activate = activate<V>;
   table.write_kv = write_kv<V>;
   table.attention_scratch = attention_scratch<V>;
+  table.attention_partial = row_sums_floats;
   table.attention = attention<V>;
   table.conv_scratch = conv_scratch<V>;
   table.conv = conv<V>;

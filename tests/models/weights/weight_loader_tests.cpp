@@ -1,7 +1,9 @@
 #include "models/weights/matrix_source.h"
 #include "models/weights/weight_loader.h"
+#include "models/weights/weight_store.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "tests/models/config/startup_error_message.h"
@@ -495,4 +497,86 @@ TEST_CASE("a copy of misaligned data goes when its tensor has been taken") {
   loader.ignore("one");
   for (int i = 0; i < 2; ++i) loader.linear({{.weight = "w", .out_features = 2}}, 2);
   CHECK(platform.packed[1].first_elements[0] == 7);
+}
+
+namespace {
+
+/// Keeps what it is given, and finds it again.
+class MapStore final : public krait::WeightStore {
+ public:
+  std::map<std::string, PackedWeight> weights;
+  std::map<std::string, Tensor> tensors;
+
+  PackedWeight find_weight(const std::string& key) override {
+    const auto found = weights.find(key);
+    return found == weights.end() ? PackedWeight{} : found->second;
+  }
+  Tensor find_tensor(const std::string& key) override {
+    const auto found = tensors.find(key);
+    return found == tensors.end() ? Tensor{} : found->second;
+  }
+  void keep(const std::string& key, const PackedWeight& weight) override { weights.emplace(key, weight); }
+  void keep(const std::string& key, const Tensor& tensor) override { tensors.emplace(key, tensor); }
+};
+
+}  // namespace
+
+TEST_CASE("what a store has is counted as read, and layers get copies of what they may change") {
+  Builder builder;
+  builder.add_counted("w", {4, 2}).add("a", "F32", {2}, bytes_of<float>({1, 2})).add_counted("table", {3, 2}, 7);
+  builder.add("conv", "F32", {3, 1, 2}, bytes_of<float>({1, 2, 3, 4, 5, 6}));
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  MapStore store;
+  for (const bool again : {false, true}) {
+    WeightLoader loader(checkpoint, platform, DType::kFloat32);
+    loader.set_store(store);
+    CHECK(loader.linear({{.weight = "w", .out_features = 4}}, 2).defined());
+    const Tensor a = loader.float32("a", {2});
+    CHECK(values(a) == std::vector<float>{1, 2});
+    a.view().as<float>()[0] = -1.0F;
+    CHECK(values(loader.conv_weight("conv", 3, 2)) == std::vector<float>{1, 3, 5, 2, 4, 6});
+    CHECK(loader.raw("table", {3, 2}).view().as<std::uint16_t>()[5] == 12);
+    CHECK_NOTHROW(loader.finish());
+    CHECK(loader.parameters() == 22);
+    CHECK(loader.packed_bytes() == FakePlatform::kPackedBytes + 8 + 24 + 12);
+    CHECK(loader.lookup_bytes() == 12);
+    CHECK(platform.packed.size() == 1);
+    CHECK((again || store.tensors.size() == 3));
+  }
+}
+
+TEST_CASE("weights that are made in different ways have different keys") {
+  Builder builder;
+  builder.add_counted("w", {4, 2}).add_counted("stack", {2, 4, 2}).add_counted("w.bias", {4});
+  const Checkpoint checkpoint = builder.build();
+  FakePlatform platform;
+  MapStore store;
+  WeightLoader loader(checkpoint, platform, DType::kFloat32);
+  loader.set_store(store);
+  const krait::MatrixSource whole{.weight = "w", .out_features = 4};
+  krait::MatrixSource part = whole;
+  const auto load = [&](const std::vector<krait::MatrixSource>& parts, const krait::LinearOptions& options = {}) {
+    CHECK(loader.linear(parts, 2, options).defined());
+  };
+  load({whole});
+  load({whole, whole});
+  load({whole}, {.gate_up = true});
+  load({whole}, {.compute_dtype = DType::kBFloat16});
+  for (const int rank : {0, 1}) {
+    load({whole}, {.shard = {.axis = krait::Shard::Axis::kOutput, .rank = rank, .size = 2}});
+    load({whole}, {.shard = {.axis = krait::Shard::Axis::kInput, .rank = rank, .size = 2}});
+    load({{.weight = "stack", .out_features = 4, .stack_count = 2, .stack_index = rank}});
+  }
+  part.bias = "w.bias";
+  load({part});
+  part.rows = {0, 1, 2, 3};
+  part.stored_rows = 4;
+  load({part});
+  part.rows = {3, 1, 2, 0};
+  load({part});
+  CHECK(store.weights.size() == 13);
+  CHECK(platform.packed.size() == 13);
+  load({part});
+  CHECK(platform.packed.size() == 13);
 }
