@@ -121,7 +121,9 @@ class ThreadedEngine final : public Engine {
   // From here on, the engine's thread only.
 
   void run() {
+    const auto placement = runner_->place_calling_thread();
     while (true) {
+      if (scheduler_.idle()) pools_->set_computing(false);
       EngineInbox::Commands taken = inbox_.take(rest());
       for (EngineCommand& command : taken.commands) {
         std::visit([this](auto& c) { execute(c); }, command);
@@ -191,6 +193,7 @@ class ThreadedEngine final : public Engine {
   void step() {
     StepPlan plan = scheduler_.schedule(std::chrono::steady_clock::now());
     if (plan.requests.empty()) return;
+    pools_->set_computing(true);
     deliver();  // Before a step that may take long: callers see who runs, and requests that ended in planning are told.
     try {
       StepResult result = runner_->wait(runner_->submit(std::move(plan)));

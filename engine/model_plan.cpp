@@ -28,7 +28,8 @@ constexpr int kUsualTokens = 4096;
 
 std::unique_ptr<Platform> make_platform(const LoadOptions& options) {
   if (options.make_platform) return options.make_platform();
-  return std::make_unique<CpuPlatform>(CpuOptions{.threads = options.threads, .isa = options.cpu_isa});
+  return std::make_unique<CpuPlatform>(CpuOptions{
+      .threads = options.threads, .isa = options.cpu_isa, .numa = options.numa, .cpu_pinning = options.cpu_pinning});
 }
 
 /// The checkpoint keeps weights as integers.

@@ -9,6 +9,7 @@
 #include "engine/model_identity.h"
 #include "engine/model_plan.h"
 #include "engine/packed_weights/packed_weight_cache.h"
+#include "kernels/thread_pool.h"
 #include "models/config/config_reader.h"
 #include "models/weights/quantization_config.h"
 #include "models/weights/read_ahead.h"
@@ -56,8 +57,12 @@ LoadedWeights load_weights(const LoadOptions& options, ModelPlan& plan) {
     ahead.advance(done);
     if (options.on_progress) options.on_progress({.bytes_done = done, .bytes_total = total});
   });
-  plan.model->load_weights(loader, *plan.platform, plan.summary.max_model_len);
-  loader.finish();
+  {
+    // Weights are packed by who will stream them. Nothing in here starts a thread that stays.
+    const auto placement = plan.platform->place_calling_thread();
+    plan.model->load_weights(loader, *plan.platform, plan.summary.max_model_len);
+    loader.finish();
+  }
   ModelSummary& summary = plan.summary;
   summary.has_weights = true;
   summary.parameters = loader.parameters();
@@ -157,12 +162,15 @@ ServingModel::ServingModel() = default;
 ServingModel::~ServingModel() = default;
 
 std::unique_ptr<ServingModel> ServingModel::load(const LoadOptions& options) {
+  // Asked before the platform is there, which may bind this thread.
+  const bool spare_cores = options.threads > 0 && options.threads < usable_cores();
   ModelPlan plan = make_model_plan(options);
   LoadedWeights weights = load_weights(options, plan);
   plan_caches(options, memory_beside_weights(plan), plan);
   const std::shared_ptr<CachePools> pools = make_pools(options, plan);
   plan.runner->bind_pools(pools);
   if (enables_prefix_index(options, *plan.runner)) pools->enable_prefix_index();
+  pools->populate_ahead(*plan.platform, spare_cores);
   const bool share_prefixes = wants_shared_prefixes(options, *plan.runner);
   if (options.configure_runner) options.configure_runner(*plan.runner);
   const std::uint64_t cache_formats_hash = hash_cache_formats(plan);

@@ -36,6 +36,8 @@ struct LoadOptions {
   std::string model_path;  ///< a folder with config.json and safetensors
   int threads = 0;         ///< 0: all cores
   std::string cpu_isa = "auto";
+  std::string numa = "off";                         ///< `--numa`, as CpuOptions has it
+  std::string cpu_pinning = "off";                  ///< `--cpu-pinning`
   std::optional<DType> compute_dtype;               ///< nullopt: the platform's default
   std::optional<DType> kv_cache_dtype;              ///< nullopt: float32 if it is computed in float32, else bfloat16
   Quantization quantization = Quantization::kNone;  ///< of weights that the checkpoint has unquantised

@@ -34,6 +34,12 @@ class ReservedMemory {
   /// For debug builds: whole pages of the platform inside these bytes, all committed, cannot be written until they are
   /// set writable again. A platform that has no such thing does nothing.
   virtual void set_read_only(std::size_t /*offset*/, std::size_t /*bytes*/, bool /*read_only*/) {}
+  /// Whether `populate` has an effect: not where committing backs memory at once, or the system cannot be asked.
+  [[nodiscard]] virtual bool can_populate() const { return false; }
+  /// Backs whole pages inside these bytes with memory now instead of at their first write; what they hold stays. A
+  /// second thread may call it while the owner calls anything else: bytes that are not committed, or that are
+  /// read-only, are left alone.
+  virtual void populate(std::size_t /*offset*/, std::size_t /*bytes*/) {}
   /// Whether the processor itself may read and write `data()`.
   [[nodiscard]] virtual bool host_accessible() const { return true; }
   /// Copies `bytes` committed bytes from `offset` on to the host's memory, or from there; done when it returns. Nothing
@@ -65,6 +71,15 @@ struct MambaBackendOpinion {
   std::string reason;   ///< with kRefuse: why, in a sentence
 };
 
+/// While it lives, the thread that asked for it runs where its work belongs; destroyed by that thread.
+class ThreadPlacement {
+ public:
+  ThreadPlacement() = default;
+  virtual ~ThreadPlacement() = default;
+  ThreadPlacement(const ThreadPlacement&) = delete;
+  ThreadPlacement& operator=(const ThreadPlacement&) = delete;
+};
+
 /// One kind of machine: its memory, its queues and its table of operations. The platform knows no model, layer or
 /// request.
 class Platform {
@@ -88,6 +103,10 @@ class Platform {
   /// Bytes that a cache may take now: free memory of the device or the machine (a container's limit included).
   [[nodiscard]] virtual std::size_t available_memory() const = 0;
   virtual std::unique_ptr<Queue> create_queue() = 0;
+
+  /// For the thread that runs a queue's operations or packs weights. Null: it may run anywhere. Threads that it starts
+  /// meanwhile begin in the same place.
+  virtual std::unique_ptr<ThreadPlacement> place_calling_thread() { return nullptr; }
 
   /// Turns a checkpoint's matrices into what `Operations::linear` streams. Throws StartupError for a dtype that it
   /// cannot read.

@@ -1,10 +1,13 @@
 #include "kernels/thread_pool.h"
 
-#include <sched.h>
-
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <string>
+#include <utility>
+
+#include "kernels/result.h"
+#include "kernels/thread_scheduling.h"
 
 namespace krait {
 namespace {
@@ -28,34 +31,35 @@ void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old, int 
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 
-/// Cores of the cgroup v2 quota ("max 100000" or "150000 100000"), rounded up; 0 where there is none.
-int cgroup_cores() {
+}  // namespace
+
+// "max 100000" or "150000 100000".
+std::optional<int> cpu_quota() {
   std::ifstream file("/sys/fs/cgroup/cpu.max");
   std::string quota;
   long period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 0;
+  if (!(file >> quota >> period) || quota == "max" || period <= 0) return std::nullopt;
   const long microseconds = std::strtol(quota.c_str(), nullptr, 10);
-  return microseconds <= 0 ? 0 : static_cast<int>((microseconds + period - 1) / period);
+  if (microseconds <= 0) return std::nullopt;
+  return static_cast<int>((microseconds + period - 1) / period);
 }
-
-}  // namespace
 
 int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  int cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set)
-                                                           : static_cast<int>(std::thread::hardware_concurrency());
-  if (const int quota = cgroup_cores(); quota > 0) cores = std::min(cores, quota);
-  return std::max(cores, 1);
+  const auto allowed = static_cast<int>(thread_cpus().size());
+  const int cores = allowed > 0 ? allowed : static_cast<int>(std::thread::hardware_concurrency());
+  return std::max(std::min(cores, cpu_quota().value_or(cores)), 1);
 }
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads, std::vector<WorkerPlace> places) : places_(std::move(places)) {
   const int cores = usable_cores();
   const int size = threads > 0 ? threads : cores;
   // About a millisecond of `pause`: to sleep and be woken costs a virtual machine up to a tenth of that, several times
   // a step. With more threads than cores a spinning worker only keeps a working one from its core.
   constexpr int kSpins = 50000;
   spins_ = size <= cores ? kSpins : 0;
+  if (!places_.empty() && places_.size() != static_cast<std::size_t>(size)) {
+    KRAIT_BUG("a pool of " + std::to_string(size) + " workers with " + std::to_string(places_.size()) + " places");
+  }
   parts_ = std::make_unique<Part[]>(static_cast<std::size_t>(size));
   workers_.reserve(static_cast<std::size_t>(size - 1));
   for (int worker = 1; worker < size; ++worker) workers_.emplace_back([this, worker] { worker_loop(worker); });
@@ -123,6 +127,7 @@ void ThreadPool::run(const Job& job) {
 }
 
 void ThreadPool::worker_loop(int worker) {
+  if (!places_.empty()) set_thread_cpus(places_[static_cast<std::size_t>(worker)].cpus);
   inside_loop = true;
   std::uint32_t seen = 0;
   for (;;) {

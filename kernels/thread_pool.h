@@ -4,14 +4,24 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <type_traits>
 #include <vector>
 
 namespace krait {
 
+/// Cores of a container's CPU quota (cgroup v2), rounded up; nullopt where there is none.
+std::optional<int> cpu_quota();
+
 /// Processors that this process may use: its affinity mask, and a container's CPU quota rounded up. At least 1.
 int usable_cores();
+
+/// Where a worker belongs.
+struct WorkerPlace {
+  std::vector<int> cpus;  ///< it runs on these alone; empty: anywhere
+  int node = -1;          ///< the NUMA node of its memory; -1: nobody cares
+};
 
 /// A fixed team of threads for data-parallel loops. The caller is worker 0, so a pool of N starts N - 1 threads.
 /// Workers spin for about a millisecond after a loop (the next one is usually near) and then sleep; a pool that is
@@ -21,15 +31,19 @@ int usable_cores();
 /// takes half of what is left of its part at a time; one that has finished helps others with theirs. Which worker gets
 /// an index is not known beforehand, and results must not depend on it, nor on N (design, section 6). Loops from
 /// several threads take turns. A loop started inside a loop runs on the calling worker alone.
+///
+/// The pool binds the threads that it starts to their places. Worker 0 is whoever calls: it binds itself.
 class ThreadPool {
  public:
-  /// `threads` 0: usable_cores().
-  explicit ThreadPool(int threads = 0);
+  /// `threads` 0: usable_cores(). `places` is empty or has one a worker.
+  explicit ThreadPool(int threads = 0, std::vector<WorkerPlace> places = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   [[nodiscard]] int size() const { return static_cast<int>(workers_.size()) + 1; }
+
+  [[nodiscard]] const std::vector<WorkerPlace>& places() const { return places_; }
 
   /// Calls fn(begin, end, worker) for disjoint ranges that cover [0, count); a worker makes one call at a time, and
   /// mostly several. `fn` must not throw: an exception ends the program.
@@ -61,6 +75,7 @@ class ThreadPool {
   void work(int worker);
   void worker_loop(int worker);
 
+  std::vector<WorkerPlace> places_;
   std::vector<std::thread> workers_;
   std::unique_ptr<Part[]> parts_;  ///< one a worker; written before `epoch_` moves
   int spins_ = 0;

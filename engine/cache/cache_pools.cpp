@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/cache/memory_populator.h"
 #include "engine/cache/prefix_index.h"
 #include "engine/cache/snapshot_format.h"
 #include "kernels/platform.h"
@@ -13,6 +14,13 @@ namespace {
 
 const std::byte* as_bytes(const std::string& bytes) { return reinterpret_cast<const std::byte*>(bytes.data()); }
 std::byte* as_bytes(std::string& bytes) { return reinterpret_cast<std::byte*>(bytes.data()); }
+
+/// Requests that may come at once and find their memory populated, and their tokens.
+constexpr std::size_t kAheadRequests = 32;
+constexpr std::int64_t kAheadTokens = 512;
+
+/// A running request has the state that it writes and the one of its last block boundary.
+constexpr std::size_t kAheadSlots = 2;
 
 }  // namespace
 
@@ -28,11 +36,27 @@ CachePools::CachePools(Platform& platform, CacheLayout layout, std::size_t budge
   }
 }
 
-CachePools::~CachePools() = default;
+CachePools::~CachePools() {
+  if (populator_ != nullptr) populator_->stop();  // Its thread touches the pools' memory.
+}
 
 void CachePools::enable_prefix_index() {
   prefix_index_ = std::make_unique<PrefixIndex>(*this);
   budget_.on_pressure([this](std::size_t bytes) { return prefix_index_->make_room(bytes); });
+}
+
+void CachePools::set_computing(bool computing) {
+  if (populator_ != nullptr) populator_->set_computing(computing);
+}
+
+void CachePools::populate_ahead(const Platform& platform, bool spare_cores) {
+  populator_ = std::make_unique<MemoryPopulator>(platform, spare_cores);
+  const auto pages = static_cast<std::size_t>((kAheadTokens + layout_.block_size - 1) / layout_.block_size);
+  for (const auto& pool : pages_) pool->populate_ahead(*populator_, kAheadRequests * pages * pool->item_bytes());
+  for (const auto& pool : {slots_.get(), packed_.get()}) {
+    if (pool != nullptr) pool->populate_ahead(*populator_, kAheadRequests * kAheadSlots * pool->item_bytes());
+  }
+  populator_->start();
 }
 
 std::optional<std::int32_t> CachePools::make_snapshot(std::int32_t slot) {

@@ -15,6 +15,7 @@
 
 namespace krait {
 
+class MemoryPopulator;
 class Platform;
 class PrefixIndex;
 class ReservedMemory;
@@ -40,8 +41,8 @@ class MemoryBudget {
 /// Items of one size in one reserved range: KV pages or state slots. Item 0 is the null item that padding points at; it
 /// is never handed out, nor counted. Memory is committed in steps as the highest item in use grows and goes back to the
 /// system when it falls; the budget counts items in use, so that pages and slots share it elastically. The lowest free
-/// item is handed out first, which keeps the committed range short. Free items below the highest one keep their memory
-/// up to a sixteenth of the budget; beyond that it goes back too, so that no item need ever be moved.
+/// item is handed out first, which keeps the committed range short. Free items, below the highest one and behind it,
+/// keep their memory up to a sixteenth of the budget; beyond that it goes back too, so that no item need ever be moved.
 ///
 /// An item may have several holders: requests, and the prefix index, which lists it. It is free when the last one has
 /// released it. Used by the engine's thread only.
@@ -51,6 +52,10 @@ class ItemPool {
   ~ItemPool();
   ItemPool(const ItemPool&) = delete;
   ItemPool& operator=(const ItemPool&) = delete;
+
+  /// From here on `populator` has up to `bytes` behind the highest item in use backed, if the platform can; never more
+  /// than free items may keep, nor than the budget has left.
+  void populate_ahead(MemoryPopulator& populator, std::size_t bytes);
 
   /// The lowest free item, with one holder, or nullopt when the budget or the machine has no room for one more. Its
   /// content is whatever was left in it (NaN bytes in debug builds, if it was used before).
@@ -94,6 +99,12 @@ class ItemPool {
 
   /// Backs items [0, items) with memory; false when the machine has none left.
   [[nodiscard]] bool commit_items(std::int64_t items);
+  [[nodiscard]] bool commit_bytes(std::size_t needed);
+  /// What free items may keep of memory: all of them, and what is left of that for those behind the highest in use.
+  [[nodiscard]] std::size_t kept_bytes() const;
+  [[nodiscard]] std::size_t spare_bytes() const;
+  /// Tells the populator what is handed out next.
+  void want_ahead();
   /// Gives the end of the range back once it is well above the highest item in use.
   void trim();
   /// Gives memory of free items back while there is more of it than the pool may keep.
@@ -111,6 +122,9 @@ class ItemPool {
   std::set<std::int32_t> backed_items_;  ///< of those, the ones that may have memory
   std::int32_t next_item_ = 1;           ///< every item from here on is free
   std::int64_t used_ = 0;
+  MemoryPopulator* populator_ = nullptr;  ///< null: memory is backed when it is first written
+  std::size_t populator_index_ = 0;
+  std::size_t ahead_bytes_ = 0;
 };
 
 /// All caches of one model: a page pool for each KV group, a slot pool where the model has recurrent state, one budget.
@@ -121,6 +135,12 @@ class CachePools {
 
   /// From here on prefixes are listed, and what only the index holds is let go of when memory is short.
   void enable_prefix_index();
+  /// From here on a thread has memory backed before requests need it (see `MemoryPopulator`): at most what 32 requests
+  /// of 512 tokens take, and of each pool no more than free items may keep. Nothing happens on a platform that backs
+  /// memory when it commits it.
+  void populate_ahead(const Platform& platform, bool spare_cores);
+  /// The engine begins to compute, or has nothing to compute.
+  void set_computing(bool computing);
   [[nodiscard]] PrefixIndex* prefix_index() const { return prefix_index_.get(); }  ///< null: prefixes are not cached
 
   [[nodiscard]] const CacheLayout& layout() const { return layout_; }
@@ -150,6 +170,7 @@ class CachePools {
  private:
   CacheLayout layout_;
   MemoryBudget budget_;
+  std::unique_ptr<MemoryPopulator> populator_;  ///< outlives the pools, which tell it what they give back
   std::vector<std::unique_ptr<ItemPool>> pages_;
   std::unique_ptr<ItemPool> slots_;
   std::unique_ptr<ItemPool> packed_;  ///< null: a snapshot is a slot

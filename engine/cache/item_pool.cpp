@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/cache/cache_pools.h"
+#include "engine/cache/memory_populator.h"
 #include "kernels/platform.h"
 #include "kernels/result.h"
 
@@ -17,6 +18,12 @@ constexpr std::size_t kCommitStep = std::size_t{4} << 20U;
 
 /// Of the budget, what free items may keep of memory, so that freeing and allocating in turn costs no page faults.
 constexpr std::size_t kKeptShare = 16;
+
+/// And at least this many items: a running request lets one go and takes another at every block border.
+constexpr std::size_t kLeastKeptItems = 2;
+
+/// Items of a pool that the first request is sure to need: two states, and that of its prompt.
+constexpr std::size_t kUrgentItems = 4;
 
 std::size_t round_up(std::size_t bytes, std::size_t step) { return (bytes + step - 1) / step * step; }
 
@@ -81,6 +88,7 @@ std::optional<std::int32_t> ItemPool::allocate() {
   }
   ++used_;
   const std::int32_t item = reuse ? free_items_.extract(free_items_.begin()).value() : next_item_++;
+  if (!reuse) want_ahead();
   backed_items_.erase(item);
   if (holders_.size() <= static_cast<std::size_t>(item)) holders_.resize(static_cast<std::size_t>(item) + 1);
   holders_[static_cast<std::size_t>(item)] = {.count = 1, .listed = false};
@@ -153,26 +161,61 @@ void ItemPool::free(std::int32_t item) {
   discard_surplus();
 }
 
-bool ItemPool::commit_items(std::int64_t items) {
-  const std::size_t needed = static_cast<std::size_t>(items) * item_bytes_;
+bool ItemPool::commit_items(std::int64_t items) { return commit_bytes(static_cast<std::size_t>(items) * item_bytes_); }
+
+bool ItemPool::commit_bytes(std::size_t needed) {
   if (memory_->committed() >= needed) return true;
   const std::size_t generous = std::min(round_up(needed, kCommitStep), memory_->capacity());
   return memory_->commit(std::max(generous, needed)) || memory_->commit(needed);
 }
 
 void ItemPool::trim() {
+  bool lost = false;  // memory behind the highest item in use that had been populated
   while (!free_items_.empty() && *free_items_.rbegin() == next_item_ - 1) {
-    backed_items_.erase(next_item_ - 1);
+    lost = backed_items_.erase(next_item_ - 1) == 0 || lost;
     free_items_.erase(std::prev(free_items_.end()));
     --next_item_;
   }
-  // One step of slack on both sides, so that a request at the border does not commit and shrink in turn.
-  const std::size_t keep = round_up(static_cast<std::size_t>(next_item_) * item_bytes_, kCommitStep) + kCommitStep;
-  if (memory_->committed() > keep + kCommitStep) memory_->shrink(keep);
+  const std::size_t used = static_cast<std::size_t>(next_item_) * item_bytes_;
+  const std::size_t keep = round_up(used + spare_bytes(), kCommitStep);
+  // A step of slack, so that a request at the border does not commit and shrink in turn.
+  const bool shrinks = memory_->committed() > keep + kCommitStep;
+  if (shrinks) memory_->shrink(keep);
+  if (populator_ == nullptr || !(shrinks || lost)) return;
+  // To populate again what is still there costs little.
+  populator_->forget(populator_index_, lost ? used : keep);
+  want_ahead();
+}
+
+std::size_t ItemPool::kept_bytes() const {
+  return std::max({budget_.total() / kKeptShare, kCommitStep, kLeastKeptItems * item_bytes_});
+}
+
+std::size_t ItemPool::spare_bytes() const {
+  const std::size_t kept = kept_bytes();
+  return kept - std::min(kept, backed_items_.size() * item_bytes_);
+}
+
+void ItemPool::populate_ahead(MemoryPopulator& populator, std::size_t bytes) {
+  if (!memory_->can_populate()) return;
+  ahead_bytes_ = bytes;
+  populator_ = &populator;
+  populator_index_ = populator.add(*memory_, kUrgentItems * item_bytes_);
+  want_ahead();
+}
+
+void ItemPool::want_ahead() {
+  if (populator_ == nullptr) return;
+  const std::size_t begin = static_cast<std::size_t>(next_item_) * item_bytes_;
+  const std::size_t ahead = std::min({ahead_bytes_, spare_bytes(), budget_.total() - budget_.used()});
+  const std::size_t end = std::min(begin + ahead, memory_->capacity());
+  // What the machine refuses now is asked for again when an item needs it.
+  static_cast<void>(commit_bytes(end));
+  populator_->want(populator_index_, begin, std::min(end, memory_->committed()));
 }
 
 void ItemPool::discard_surplus() {
-  const std::size_t kept = std::max(budget_.total() / kKeptShare, kCommitStep) / item_bytes_;
+  const std::size_t kept = kept_bytes() / item_bytes_;
   while (backed_items_.size() > kept) {
     const std::int32_t highest = *backed_items_.rbegin();
     backed_items_.erase(highest);

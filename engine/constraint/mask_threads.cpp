@@ -3,12 +3,16 @@
 #include <system_error>
 #include <utility>
 
+#include "kernels/thread_scheduling.h"
+
 namespace krait {
 namespace {
 
 constexpr std::size_t kStackBytes = std::size_t{64} << 20;
 
 }  // namespace
+
+MaskThreads::MaskThreads(int threads) : most_(threads), cpus_(thread_cpus()) {}
 
 MaskThreads::~MaskThreads() {
   {
@@ -39,6 +43,7 @@ void MaskThreads::post(std::function<void()> job) {
 }
 
 void MaskThreads::run() {
+  set_thread_cpus(cpus_);
   std::unique_lock lock(mutex_);
   while (true) {
     ready_.wait(lock, [this] { return stop_ || !jobs_.empty(); });

@@ -5,15 +5,17 @@
 #include <functional>
 #include <list>
 #include <mutex>
+#include <vector>
 
 #include "engine/constraint/deep_stack_thread.h"
 
 namespace krait {
 
-/// A few threads that compute masks while the model runs. They start with the first job.
+/// A few threads that compute masks while the model runs. They start with the first job, and run where the thread that
+/// made this object might: the one that posts may be bound to a CPU.
 class MaskThreads {
  public:
-  explicit MaskThreads(int threads) : most_(threads) {}
+  explicit MaskThreads(int threads);
   /// Runs what is queued, then joins.
   ~MaskThreads();
   MaskThreads(const MaskThreads&) = delete;
@@ -26,6 +28,7 @@ class MaskThreads {
   void run();
 
   const int most_;
+  const std::vector<int> cpus_;
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<std::function<void()>> jobs_;

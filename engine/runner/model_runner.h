@@ -32,6 +32,7 @@ class ModelRunner final : public StepRunner {
   /// The backend of each group's layers, in the order of the groups.
   [[nodiscard]] std::vector<const LayerBackend*> get_attn_backends_for_group(std::size_t group) const;
 
+  std::unique_ptr<ThreadPlacement> place_calling_thread() override { return platform_.place_calling_thread(); }
   /// On a synchronous platform the work is done when `submit` returns.
   StepHandle submit(StepPlan plan) override;
   StepResult wait(StepHandle handle) override;

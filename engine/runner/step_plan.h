@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/request/engine_request.h"
+#include "kernels/platform.h"
 #include "kernels/result.h"
 #include "kernels/sampling.h"
 
@@ -74,6 +75,8 @@ using StepHandle = std::uint64_t;
 class StepRunner {
  public:
   virtual ~StepRunner() = default;
+  /// For the thread that makes the calls below, before the first: see `Platform::place_calling_thread`.
+  virtual std::unique_ptr<ThreadPlacement> place_calling_thread() { return nullptr; }
   virtual StepHandle submit(StepPlan plan) = 0;
   virtual StepResult wait(StepHandle handle) = 0;
 };

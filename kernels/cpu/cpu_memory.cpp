@@ -20,6 +20,14 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 std::size_t round_up(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
 std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
+/// MADV_POPULATE_WRITE of Linux 5.14; headers may be older than the kernel.
+constexpr int kPopulateWrite = 23;
+
+bool kernel_populates() {
+  static const bool known = madvise(nullptr, 0, kPopulateWrite) == 0;
+  return known;
+}
+
 class MappedMemory final : public ReservedMemory {
  public:
   explicit MappedMemory(std::size_t capacity) : capacity_(round_up(std::max<std::size_t>(capacity, 1), page_size())) {
@@ -53,15 +61,24 @@ class MappedMemory final : public ReservedMemory {
   void shrink(std::size_t bytes) override {
     const std::size_t kept = round_up(bytes, page_size());
     if (kept >= committed_) return;
-    // The pages are dropped, so that they read as zero when they come back.
-    madvise(base_ + kept, committed_ - kept, MADV_DONTNEED);
+    // The pages are dropped, so that they read as zero when they come back; first made inaccessible, so that nobody
+    // populates them again.
     mprotect(base_ + kept, committed_ - kept, PROT_NONE);
+    madvise(base_ + kept, committed_ - kept, MADV_DONTNEED);
     committed_ = kept;
   }
 
   void discard(std::size_t offset, std::size_t bytes) override {
     const auto [begin, size] = whole_pages(offset, bytes);
     if (size > 0) madvise(begin, size, MADV_DONTNEED);
+  }
+
+  [[nodiscard]] bool can_populate() const override { return kernel_populates(); }
+
+  void populate(std::size_t offset, std::size_t bytes) override {
+    const auto [begin, size] = whole_pages(offset, bytes);
+    // The kernel looks at the pages' protection under its own lock, so nothing is lost to a race with the owner.
+    if (size > 0 && kernel_populates()) madvise(begin, size, kPopulateWrite);
   }
 
   void set_read_only(std::size_t offset, std::size_t bytes, bool read_only) override {

@@ -5,10 +5,14 @@
 #include "kernels/cpu/cpu_features.h"
 #include "kernels/cpu/cpu_memory.h"
 #include "kernels/cpu/cpu_operations.h"
+#include "kernels/cpu/cpu_topology.h"
 #include "kernels/cpu/cpu_weight.h"
+#include "kernels/cpu/numa_memory.h"
 #include "kernels/cpu/weight_image.h"
+#include "kernels/cpu/worker_places.h"
 #include "kernels/result.h"
 #include "kernels/thread_pool.h"
+#include "kernels/thread_scheduling.h"
 
 namespace krait {
 namespace {
@@ -33,6 +37,26 @@ class CpuQueue final : public Queue {
   cpu::CpuOperations operations_;
 };
 
+/// The calling thread as worker 0; back where it was afterwards.
+class WorkerPlacement final : public ThreadPlacement {
+ public:
+  explicit WorkerPlacement(const WorkerPlace& place) : before_(thread_cpus()) { set_thread_cpus(place.cpus); }
+  ~WorkerPlacement() override { set_thread_cpus(before_); }
+  WorkerPlacement(const WorkerPlacement&) = delete;
+  WorkerPlacement& operator=(const WorkerPlacement&) = delete;
+
+ private:
+  std::vector<int> before_;
+};
+
+cpu::Placement place_workers(const CpuOptions& options) {
+  return cpu::plan_placement(cpu::read_cpu_topology(thread_cpus()),
+                             {.threads = options.threads,
+                              .quota = cpu_quota(),
+                              .numa = cpu::parse_numa_policy(options.numa),
+                              .pinning = cpu::parse_pinning(options.cpu_pinning)});
+}
+
 }  // namespace
 
 CpuPlatform::CpuPlatform(const CpuOptions& options)
@@ -43,13 +67,22 @@ CpuPlatform::CpuPlatform(const CpuOptions& options)
               .message = "threads must be 0 (all usable cores) or more, not " + std::to_string(options.threads) + ".",
               .field = "threads"});
   }
-  pool_ = std::make_unique<ThreadPool>(options.threads);
+  cpu::Placement placement = place_workers(options);
+  memory_nodes_ = std::move(placement.memory_nodes);
+  pinned_ = placement.pinned;
+  // Before the workers are there, which place themselves.
+  set_process_cpus(placement.other_cpus);
+  pool_ = std::make_unique<ThreadPool>(placement.threads, std::move(placement.places));
 }
 
 CpuPlatform::~CpuPlatform() = default;
 
 std::string CpuPlatform::description() const {
-  return isa_->title + ", " + std::to_string(pool_->size()) + (pool_->size() == 1 ? " thread" : " threads");
+  std::string text = isa_->title + ", " + std::to_string(pool_->size()) + (pool_->size() == 1 ? " thread" : " threads");
+  if (pinned_) text += ", pinned";
+  if (memory_nodes_.size() == 1) text += ", on node " + std::to_string(memory_nodes_.front());
+  if (memory_nodes_.size() > 1) text += ", over " + std::to_string(memory_nodes_.size()) + " nodes";
+  return text;
 }
 
 std::string CpuPlatform::numerics() const { return std::string(name()) + ", " + isa_->title; }
@@ -62,11 +95,21 @@ Buffer CpuPlatform::upload(const void* from, std::size_t bytes) {
   return buffer;
 }
 
-std::unique_ptr<ReservedMemory> CpuPlatform::reserve(std::size_t capacity) { return cpu::reserve_memory(capacity); }
+// Who reads an item of a cache is not known beforehand: its pages are spread over the nodes.
+std::unique_ptr<ReservedMemory> CpuPlatform::reserve(std::size_t capacity) {
+  std::unique_ptr<ReservedMemory> memory = cpu::reserve_memory(capacity);
+  cpu::spread_over_nodes(memory->data(), memory->capacity(), memory_nodes_);
+  return memory;
+}
 
 std::size_t CpuPlatform::available_memory() const { return cpu::available_memory(); }
 
 std::unique_ptr<Queue> CpuPlatform::create_queue() { return std::make_unique<CpuQueue>(isa_->kernels, *pool_); }
+
+std::unique_ptr<ThreadPlacement> CpuPlatform::place_calling_thread() {
+  if (pool_->places().empty()) return nullptr;
+  return std::make_unique<WorkerPlacement>(pool_->places().front());
+}
 
 PackedWeight CpuPlatform::pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) {
   if (!supports_compute_dtype(scheme.compute_dtype)) {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/platform.h"
 
@@ -14,15 +15,20 @@ struct Isa;
 }
 
 struct CpuOptions {
-  int threads = 0;           ///< 0: the cores that the process may use
-  std::string isa = "auto";  ///< auto, avx512, avx2 or portable
+  int threads = 0;                  ///< 0: the cores that the process may use
+  std::string isa = "auto";         ///< auto, avx512, avx2 or portable
+  std::string numa = "off";         ///< auto, off, distribute or node:N
+  std::string cpu_pinning = "off";  ///< auto, off or on
 };
 
 /// The processor: one thread pool for the process, kernels chosen at start-up by what the processor has. Not final:
 /// tests emulate another platform by deriving from it.
+///
+/// Where its workers are pinned and leave cores free, it moves all other threads that the process has to those.
 class CpuPlatform : public Platform {
  public:
-  /// Throws StartupError for an instruction set that is unknown or that the processor lacks.
+  /// Throws StartupError for an instruction set that is unknown or that the processor lacks, and for a placement that
+  /// the machine does not have.
   explicit CpuPlatform(const CpuOptions& options = {});
   ~CpuPlatform() override;
 
@@ -35,6 +41,7 @@ class CpuPlatform : public Platform {
   [[nodiscard]] std::size_t available_memory() const override;
   /// The queue refers to the platform's threads and must not outlive it.
   std::unique_ptr<Queue> create_queue() override;
+  std::unique_ptr<ThreadPlacement> place_calling_thread() override;
   PackedWeight pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) override;
   [[nodiscard]] std::string packed_format() const override;
   [[nodiscard]] PackedImage image(const PackedWeight& weight) const override;
@@ -46,6 +53,8 @@ class CpuPlatform : public Platform {
 
  private:
   std::unique_ptr<const cpu::Isa> isa_;
+  std::vector<int> memory_nodes_;  ///< over which caches are spread; empty: as the system likes
+  bool pinned_ = false;
   std::unique_ptr<ThreadPool> pool_;
 };
 

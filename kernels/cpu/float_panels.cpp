@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/cpu_memory.h"
 #include "kernels/cpu/interleave.h"
+#include "kernels/cpu/numa_memory.h"
 #include "kernels/result.h"
 #include "kernels/thread_pool.h"
 
@@ -107,7 +108,7 @@ Index float_panel_bytes(WeightLayout layout, Index k) {
 
 Buffer pack_float_panels(const ColumnMap& map, WeightLayout layout, Index k, ThreadPool& pool) {
   const Index stride = float_panel_bytes(layout, k);
-  Buffer buffer = allocate_buffer(static_cast<std::size_t>(stride * map.panels()));
+  Buffer buffer = allocate_streamed(static_cast<std::size_t>(stride * map.panels()), pool);
   auto* base = static_cast<std::byte*>(buffer.data.get());
   std::vector<PanelColumns> columns(static_cast<std::size_t>(pool.size()), PanelColumns(layout, k));
   pool.parallel_for(map.panels(), [&](Index begin, Index end, int worker) {

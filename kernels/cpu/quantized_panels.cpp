@@ -8,6 +8,7 @@
 
 #include "kernels/cpu/cpu_memory.h"
 #include "kernels/cpu/interleave.h"
+#include "kernels/cpu/numa_memory.h"
 #include "kernels/thread_pool.h"
 
 namespace krait::cpu {
@@ -127,7 +128,7 @@ QuantizedForm quantized_form(WeightLayout layout, Index k, int group_size, bool 
 
 Buffer quantize_panels(const ColumnMap& map, WeightLayout layout, const QuantizedForm& form, Index k,
                        const KernelTable& kernels, ThreadPool& pool) {
-  Buffer buffer = allocate_buffer(static_cast<std::size_t>(form.panel_bytes * map.panels()));
+  Buffer buffer = allocate_streamed(static_cast<std::size_t>(form.panel_bytes * map.panels()), pool);
   auto* base = static_cast<std::byte*>(buffer.data.get());
   const Index depth = round_up_to(k, kQuantBlock);
   // A worker's rows, one of zeros, and the same side by side.
@@ -157,7 +158,7 @@ Buffer quantize_panels(const ColumnMap& map, WeightLayout layout, const Quantize
 
 Buffer copy_quantized_panels(const ColumnMap& map, WeightLayout layout, const QuantizedForm& form, Index k,
                              ThreadPool& pool) {
-  Buffer buffer = allocate_buffer(static_cast<std::size_t>(form.panel_bytes * map.panels()));
+  Buffer buffer = allocate_streamed(static_cast<std::size_t>(form.panel_bytes * map.panels()), pool);
   auto* base = static_cast<std::byte*>(buffer.data.get());
   std::vector<QuantizedColumns> columns(static_cast<std::size_t>(pool.size()),
                                         QuantizedColumns(map, layout, round_up_to(k, kQuantBlock)));

@@ -48,6 +48,21 @@ const std::vector<OptionSpec>& table() {
       {"max-model-len", kInteger, "", "N",
        "Prompt and answer together, in tokens; by default what the checkpoint states.", kAnyModel, 1, kMaxCount},
       {"threads", kInteger, "0", "N", "Threads that compute; 0 takes every core.", kAnyModel, 0, 4096},
+      {"cpu-pinning",
+       kChoice,
+       "auto",
+       "MODE",
+       "Give every computing thread a CPU of its own, cores before their second hardware threads, and other threads "
+       "the cores that are left: auto does so where the process was given fewer CPUs than the machine has, on always, "
+       "off never.",
+       kAnyModel,
+       0,
+       0,
+       {"auto", "on", "off"}},
+      {"numa", kText, "auto", "POLICY",
+       "Computing threads and memory on a machine with several memory nodes: distribute (each thread's weights on its "
+       "own node, caches over all), node:N (all on one), off; auto distributes where there are several.",
+       kAnyModel},
       {"cpu-isa",
        kChoice,
        "auto",

@@ -92,6 +92,8 @@ LoadOptions make_load_options(const OptionValues& values, const std::string& mod
   options.model_path = model_path;
   options.threads = as_int(values, "threads");
   options.cpu_isa = values.text("cpu-isa").value_or("auto");
+  options.numa = values.text("numa").value_or("auto");
+  options.cpu_pinning = values.text("cpu-pinning").value_or("auto");
   options.compute_dtype = as_dtype(values, "compute-dtype");
   options.quantization = as_quantization(values);
   options.kv_cache_dtype = as_dtype(values, "kv-cache-dtype");

@@ -1,6 +1,13 @@
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <thread>
+#include <vector>
 
 #include "kernels/result.h"
+#include "kernels/thread_scheduling.h"
 #include "tests/kernels/test_support.h"
 
 namespace krait {
@@ -30,6 +37,74 @@ TEST_CASE("Reserved memory commits, keeps, shrinks and comes back as zeros") {
   REQUIRE(memory->commit(100000));
   CHECK(memory->data()[99999] == std::byte{0});
   CHECK_FALSE(memory->commit(memory->capacity() + 1));
+}
+
+namespace {
+
+/// Pages of the system in [0, bytes) that have memory.
+std::size_t backed_pages(const ReservedMemory& memory, std::size_t bytes) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> resident(bytes / page);
+  REQUIRE(mincore(memory.data(), bytes, resident.data()) == 0);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(resident, [](unsigned char flags) { return (flags & 1U) != 0; }));
+}
+
+}  // namespace
+
+TEST_CASE("Reserved memory can be populated before it is written, and goes back all the same") {
+  CpuPlatform platform({.threads = 1});
+  const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t bytes = 64 * page;
+  const auto memory = platform.reserve(std::size_t{1} << 30);
+  if (!memory->can_populate()) return;
+  REQUIRE(memory->commit(bytes));
+  // Huge pages would back more than was asked for.
+  REQUIRE(madvise(memory->data(), memory->capacity(), MADV_NOHUGEPAGE) == 0);
+  CHECK(backed_pages(*memory, bytes) == 0);
+  memory->data()[5 * page] = std::byte{7};
+  memory->populate(page / 2, 10 * page);
+  CHECK(backed_pages(*memory, bytes) == 9);
+  CHECK(memory->data()[5 * page] == std::byte{7});
+  CHECK(memory->data()[6 * page] == std::byte{0});
+
+  SECTION("discarded pages are given back") {
+    memory->discard(0, 10 * page);
+    CHECK(backed_pages(*memory, bytes) == 0);
+  }
+  SECTION("read-only pages are left alone") {
+    memory->set_read_only(20 * page, page, true);
+    memory->populate(20 * page, page);
+    CHECK(backed_pages(*memory, bytes) == 9);
+  }
+  SECTION("pages that are not committed are left alone") {
+    memory->shrink(4 * page);
+    memory->populate(0, bytes);
+    CHECK(backed_pages(*memory, bytes) == 4);
+    REQUIRE(memory->commit(bytes));
+    CHECK(memory->data()[5 * page] == std::byte{0});
+  }
+}
+
+TEST_CASE("Placements are refused or stated") {
+  CHECK_THROWS_AS(CpuPlatform({.numa = "everywhere"}), StartupError);
+  CHECK_THROWS_AS(CpuPlatform({.cpu_pinning = "perhaps"}), StartupError);
+  CHECK_THROWS_WITH(CpuPlatform({.threads = 4096, .cpu_pinning = "on"}), Catch::Contains("--cpu-pinning"));
+  CHECK(CpuPlatform({.threads = 1}).place_calling_thread() == nullptr);
+
+  const std::vector<int> before = thread_cpus();
+  std::thread([] {
+    // All CPUs, so that other threads stay where they are.
+    CpuPlatform platform({.threads = static_cast<int>(thread_cpus().size()), .cpu_pinning = "on"});
+    CHECK(platform.description().find("pinned") != std::string::npos);
+    const std::vector<int> outside = thread_cpus();
+    {
+      const auto placement = platform.place_calling_thread();
+      CHECK(thread_cpus().size() == 1);
+    }
+    CHECK(thread_cpus() == outside);
+  }).join();
+  CHECK(thread_cpus() == before);
 }
 
 TEST_CASE("Buffers are aligned and the available memory is known") {

@@ -1,12 +1,17 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kernels/platform.h"
 
@@ -40,7 +45,18 @@ class FakeReservedMemory : public ReservedMemory {
     discarded += bytes;
   }
 
+  [[nodiscard]] bool can_populate() const override { return populates; }
+  void populate(std::size_t offset, std::size_t bytes) override {
+    const std::lock_guard lock(mutex);
+    populated.emplace_back(offset, offset + bytes);
+    if (on_populate) on_populate();
+  }
+
   std::size_t discarded = 0;  ///< bytes in all
+  bool populates = false;
+  std::mutex mutex;                                              ///< for the two below
+  std::vector<std::pair<std::size_t, std::size_t>> populated{};  ///< calls, as [begin, end)
+  std::function<void()> on_populate{};
 
  private:
   std::unique_ptr<std::byte, void (*)(void*)> data_;
@@ -54,6 +70,8 @@ class FakePlatform : public Platform {
  public:
   std::size_t commit_limit = std::numeric_limits<std::size_t>::max();  ///< bytes that one reservation can back
   FakeReservedMemory* last_reserved = nullptr;
+  bool populates = false;  ///< reservations from here on can be populated
+  std::atomic<std::size_t> available{0};
 
   [[nodiscard]] std::string_view name() const override { return "fake"; }
   [[nodiscard]] std::string description() const override { return "fake"; }
@@ -61,10 +79,11 @@ class FakePlatform : public Platform {
   Buffer upload(const void* /*from*/, std::size_t /*bytes*/) override { throw std::bad_alloc(); }
   std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) override {
     auto memory = std::make_unique<FakeReservedMemory>(capacity, commit_limit);
+    memory->populates = populates;
     last_reserved = memory.get();
     return memory;
   }
-  [[nodiscard]] std::size_t available_memory() const override { return 0; }
+  [[nodiscard]] std::size_t available_memory() const override { return available; }
   std::unique_ptr<Queue> create_queue() override { return nullptr; }
   PackedWeight pack(const WeightSource& /*source*/, const PackScheme& /*scheme*/, const Shard& /*shard*/) override {
     return {};
