@@ -58,6 +58,14 @@ json defaults_json(const SamplingDefaults& defaults) {
   return object;
 }
 
+json packed_weights_json(const ModelSummary& summary) {
+  if (summary.packed_weights_file.empty()) return nullptr;
+  const std::string& fault = summary.packed_weights_fault;
+  return {{"file", summary.packed_weights_file},
+          {"usable", fault.empty()},
+          {"fault", fault.empty() ? json(nullptr) : json(fault)}};
+}
+
 json to_json(const ModelSummary& summary) {
   return {{"name", summary.name},
           {"path", summary.path},
@@ -70,6 +78,7 @@ json to_json(const ModelSummary& summary) {
           {"has_weights", summary.has_weights},
           {"parameters", summary.parameters},
           {"weight_bytes", summary.weight_bytes},
+          {"packed_weights", packed_weights_json(summary)},
           {"num_layers", summary.num_layers},
           {"layer_kinds", layers_json(summary)},
           {"cache_groups", groups_json(summary)},
@@ -116,6 +125,10 @@ void print_text(const ModelSummary& summary, const SamplingDefaults& defaults) {
   line("weights", format_byte_size(summary.weight_bytes) +
                       (quantized ? " in " + std::string(quantization_name(summary.weight_quantization)) : "") +
                       (summary.has_weights ? "" : " (from config.json alone: the folder has no weights)"));
+  if (!summary.packed_weights_file.empty()) {
+    line("packed weights",
+         summary.packed_weights_fault.empty() ? summary.packed_weights_file : summary.packed_weights_fault);
+  }
   line("state per request", format_byte_size(summary.state_bytes_per_request));
   line("KV per token", format_byte_size(summary.kv_bytes_per_token));
   line("cache", capacity_words(summary));

@@ -91,6 +91,10 @@ const std::vector<OptionSpec>& table() {
        0,
        0,
        {"none", "int8", "int4"}},
+      {"packed-weights-dir", kText, "", "DIR",
+       "Keep the weights in this folder as the processor reads them, so that the next start maps one file instead of "
+       "packing them; empty: nowhere.",
+       kAnyModel},
       {"kv-cache-dtype",
        kChoice,
        "auto",

@@ -33,7 +33,9 @@ void log_summary(const ModelSummary& summary, const ServedModel& served) {
                quantized ? " in " : "", quantized ? quantization_name(summary.weight_quantization) : "",
                format_byte_size(summary.state_bytes_per_request), format_byte_size(summary.kv_bytes_per_token));
   spdlog::info("  cache {}", capacity_words(summary));
-  spdlog::info("  read {} in {:.1f} s ({}/s)", format_byte_size(summary.read_bytes), summary.read_seconds,
+  spdlog::info("  read {}{} in {:.1f} s ({}/s)", format_byte_size(summary.read_bytes),
+               summary.reads_packed_weights ? " of packed weights from " + summary.packed_weights_file : "",
+               summary.read_seconds,
                format_byte_size(static_cast<std::size_t>(static_cast<double>(summary.read_bytes) /
                                                          std::max(summary.read_seconds, 1e-3))));
   if (served.tokenizer == nullptr) spdlog::info("  no tokenizer: token ids in and out");
@@ -97,7 +99,7 @@ int run_serve(const CommandInput& input) {
   const std::string folder = resolve_model_or_throw(input);
   LoadOptions load_options = make_load_options(input.values, folder);
   load_options.on_progress = make_progress();
-  load_options.on_warning = [](const std::string& warning) { spdlog::warn("{}", warning); };
+  load_options.write_packed_weights_behind = true;
   const std::string name = options.served_model_name.empty() ? input.model : options.served_model_name;
 
   // Destroyed bottom up: the front ends let go of their requests before the service and the engine end.

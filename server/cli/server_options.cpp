@@ -1,5 +1,7 @@
 #include "server/cli/server_options.h"
 
+#include <spdlog/spdlog.h>
+
 #include "server/cli/sizes.h"
 
 namespace krait::server {
@@ -96,6 +98,9 @@ LoadOptions make_load_options(const OptionValues& values, const std::string& mod
   options.cpu_pinning = values.text("cpu-pinning").value_or("auto");
   options.compute_dtype = as_dtype(values, "compute-dtype");
   options.quantization = as_quantization(values);
+  options.packed_weights_dir = values.text("packed-weights-dir").value_or("");
+  options.on_note = [](const std::string& note) { spdlog::info("{}", note); };
+  options.on_warning = [](const std::string& warning) { spdlog::warn("{}", warning); };
   options.kv_cache_dtype = as_dtype(values, "kv-cache-dtype");
   options.mamba = make_mamba_config(values);
   options.cache_memory = parse_cache_memory(values.text("cache-memory").value_or("")).value_or(CacheMemory{});
