@@ -40,9 +40,7 @@ class CudaQueue final : public Queue {
 }  // namespace
 
 CudaPlatform::CudaPlatform(std::unique_ptr<cuda::Device> device, std::unique_ptr<cuda::Gemm> gemm)
-    : device_(std::move(device)), gemm_(std::move(gemm)), load_stream_(device_->create_stream()) {}
-
-CudaPlatform::~CudaPlatform() { device_->destroy_stream(load_stream_); }
+    : device_(std::move(device)), gemm_(std::move(gemm)), uploader_(*device_) {}
 
 std::string CudaPlatform::description() const { return device_->name(); }
 
@@ -50,9 +48,7 @@ std::string CudaPlatform::numerics() const { return "cuda, " + device_->name(); 
 
 Buffer CudaPlatform::allocate(std::size_t bytes) { return device_->allocate(bytes); }
 
-Buffer CudaPlatform::upload(const void* from, std::size_t bytes) {
-  return cuda::upload(*device_, load_stream_, from, bytes);
-}
+Buffer CudaPlatform::upload(const void* from, std::size_t bytes) { return uploader_.copy(from, bytes); }
 
 std::unique_ptr<ReservedMemory> CudaPlatform::reserve(std::size_t capacity) { return device_->reserve(capacity); }
 
@@ -69,7 +65,7 @@ PackedWeight CudaPlatform::pack(const WeightSource& source, const PackScheme& sc
     throw StartupError("The CUDA platform does not compute in " + std::string(dtype_name(scheme.compute_dtype)) +
                        "; valid are float32 and bfloat16.");
   }
-  return cuda::pack_weight(source, scheme, shard, *device_, load_stream_);
+  return cuda::pack_weight(source, scheme, shard, uploader_);
 }
 
 }  // namespace krait

@@ -79,7 +79,7 @@ void CudaOperations::linear(const LinearArgs& args) {
   const Rows y = matrix(args.y, rows, weight.outputs(), "y of linear");
   const EpilogueForm form = epilogue_form(epilogue);
   const ConstRows x = const_matrix(args.x, rows, weight.shape.columns, "x of linear");
-  if (rows > kFewRows && !weight.quantised()) {
+  if (rows > kFewRows && !weight.quantized()) {
     return library_product(weight, gemm_input(args.x, weight.compute_dtype), y, form);
   }
   const Product product{

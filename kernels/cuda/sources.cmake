@@ -13,9 +13,11 @@ set(KRAIT_CUDA_KERNELS
   cuda/delta/chunk_scan.cu
   cuda/delta/delta_rule.cu
   cuda/elementwise/elementwise.cu
+  cuda/linear/convert.cu
   cuda/linear/epilogue.cu
   cuda/linear/few_rows_product.cu
   cuda/linear/float_product.cu
+  cuda/linear/quantized_embedding.cu
   cuda/linear_attention/linear_attention.cu
   cuda/moe/route.cu
   cuda/moe/sort.cu
@@ -38,6 +40,8 @@ set(KRAIT_CUDA_HOST
   cuda/matrix_scan_operations.cpp
   cuda/moe/expert_tables.cpp
   cuda/moe_operations.cpp
+  cuda/quantized_weight.cpp
   cuda/sampling_operations.cpp
   cuda/scan_operations.cpp
-  cuda/step_stage.cpp)
+  cuda/step_stage.cpp
+  cuda/weight_uploader.cpp)

@@ -106,7 +106,7 @@ __global__ void __launch_bounds__(kThreads) few_rows_kernel(const Product args) 
         }
         step_pairs<Form>(low_step, b, low_offset, low);
         step_pairs<Form>(high_step, b, high_offset, high);
-        if constexpr (is_quantised(Form)) {
+        if constexpr (is_quantized(Form)) {
           // Sums of integers first: the scale of a group is applied in float32.
           float part[4] = {0.0F, 0.0F, 0.0F, 0.0F};
           multiply_block(part, low, high, rows);

@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(kThreads) float_product_kernel(const Product a
       float high_w[kOctet];
       weight_octet<Form>(low_row, octet, group, shape.columns, low_w);
       weight_octet<Form>(high_row, octet, group, shape.columns, high_w);
-      if constexpr (is_quantised(Form)) {
+      if constexpr (is_quantized(Form)) {
         const float low_scale = to_float(low_row.scales[group]);
         const float high_scale = to_float(high_row.scales[group]);
         UNROLL for (int i = 0; i < kOctet; ++i) {
