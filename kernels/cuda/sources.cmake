@@ -17,6 +17,7 @@ set(KRAIT_CUDA_KERNELS
   cuda/linear/epilogue.cu
   cuda/linear/few_rows_product.cu
   cuda/linear/float_product.cu
+  cuda/linear/many_rows_product.cu
   cuda/linear/quantized_embedding.cu
   cuda/linear_attention/linear_attention.cu
   cuda/moe/route.cu

@@ -119,6 +119,19 @@ TEST_CASE("emulated: products of every form and number of rows agree with the CP
   }
 }
 
+TEST_CASE("emulated: products that fill the device agree with the CPU") {
+  Pair pair;
+  test::Random random(9);
+  for (const Quantization form : {Quantization::kInt8, Quantization::kInt4}) {
+    for (const bool gate_up : {false, true}) {
+      const PackScheme scheme{
+          .quantization = form, .compute_dtype = DType::kBFloat16, .group_size = 64, .gate_up = gate_up};
+      const Weight weight = random_weight(random, 197, 328, scheme, DType::kBFloat16, true);
+      check_product(pair, random, weight, 130, 1e-4);
+    }
+  }
+}
+
 TEST_CASE("emulated: a checkpoint's own integers agree with the CPU") {
   Pair pair;
   for (std::uint32_t seed = 1; seed <= 12; ++seed) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/rows.h"
 #include "kernels/cuda/stream.h"
 #include "kernels/dtype.h"
 
@@ -17,5 +18,15 @@ struct Convert {
   std::int64_t count = 0;
 };
 void convert(const Convert& args, Stream stream);
+
+/// to [rows, stride] in bfloat16 = x [rows, columns], with zeros in the columns past them. A thread an element.
+struct RoundPadded {
+  ConstRows x{};
+  void* to = nullptr;
+  std::int64_t stride = 0;
+  int rows = 0;
+  int columns = 0;
+};
+void round_padded(const RoundPadded& args, Stream stream);
 
 }  // namespace krait::cuda
