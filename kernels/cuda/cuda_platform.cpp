@@ -16,7 +16,10 @@ class CudaQueue final : public Queue {
   ~CudaQueue() override { device_.destroy_stream(stream_); }
   CudaQueue(const CudaQueue&) = delete;
   CudaQueue& operator=(const CudaQueue&) = delete;
-  Operations& ops() override { return operations_; }
+  Operations& ops() override {
+    device_.make_current();
+    return operations_;
+  }
   void wait() override { operations_.wait(); }
   void download(void* to, const TensorView& from) override {
     const std::size_t bytes = static_cast<std::size_t>(from.columns()) * dtype_size(from.dtype);

@@ -1,5 +1,5 @@
-# The CUDA platform: kernels (compiled by nvcc for a device, as C++ for the emulated grid) and the host side over them, and what
-# needs CUDA's own libraries.
+# The CUDA platform: kernels (compiled by nvcc for a device, as C++ for the emulated grid), the host side over them, and what needs
+# CUDA's own libraries.
 set(KRAIT_CUDA_KERNELS
   cuda/attention/attention_bfloat16.cu
   cuda/attention/attention_float.cu
@@ -46,3 +46,9 @@ set(KRAIT_CUDA_HOST
   cuda/scan_operations.cpp
   cuda/step_stage.cpp
   cuda/weight_uploader.cpp)
+set(KRAIT_CUDA_RUNTIME
+  cuda/runtime/cublas_gemm.cpp
+  cuda/runtime/cuda_device.cpp
+  cuda/runtime/driver_api.cpp
+  cuda/runtime/nccl_communicator.cpp
+  cuda/runtime/virtual_memory.cpp)
