@@ -29,7 +29,8 @@ CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
       moe_inner_(device),
       moe_outer_(device),
       conv_rows_(device),
-      chunk_operands_(device) {}
+      chunk_operands_(device),
+      ssd_memory_(device) {}
 
 void CudaOperations::wait() {
   device_.wait(stream_);

@@ -5,6 +5,7 @@
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/linear/product.h"
 #include "kernels/cuda/moe/expert_tables.h"
+#include "kernels/cuda/ssm/ssd_chunks.h"
 #include "kernels/cuda/step_stage.h"
 #include "kernels/operations.h"
 
@@ -101,6 +102,8 @@ class CudaOperations final : public Operations {
   DeviceScratch moe_outer_;       ///< and after them
   DeviceScratch conv_rows_;       ///< what a grouped convolution multiplies, and its sums
   DeviceScratch chunk_operands_;  ///< of a delta rule in chunks
+  DeviceScratch ssd_memory_;      ///< between the stages of a chunked scan
+  SsdChunks ssd_chunks_;          ///< of the last scan: where it lies does not change, so it is staged once a step
 };
 
 }  // namespace krait::cuda

@@ -27,6 +27,10 @@ set(KRAIT_CUDA_KERNELS
   cuda/sampling/draw.cu
   cuda/sampling/logit_edits.cu
   cuda/sampling/logprobs.cu
+  cuda/ssm/ssd_output.cu
+  cuda/ssm/ssd_prepare.cu
+  cuda/ssm/ssd_scores.cu
+  cuda/ssm/ssd_states.cu
   cuda/ssm/ssm_recurrence.cu
   cuda/ssm/state_update.cu)
 set(KRAIT_CUDA_HOST
@@ -44,6 +48,7 @@ set(KRAIT_CUDA_HOST
   cuda/quantized_weight.cpp
   cuda/sampling_operations.cpp
   cuda/scan_operations.cpp
+  cuda/ssm/ssd_chunks.cpp
   cuda/step_stage.cpp
   cuda/weight_uploader.cpp)
 set(KRAIT_CUDA_RUNTIME
