@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/device_choice.h"
 #include "engine/model_identity.h"
 #include "engine/packed_weights/packed_weight_cache.h"
 #include "engine/serving_model.h"
-#include "kernels/cpu/cpu_platform.h"
 #include "models/architectures/architecture_registry.h"
 #include "models/backends/mamba_registry.h"
 #include "models/config/config_reader.h"
@@ -25,12 +25,6 @@ constexpr int kUnboundedModelLen = 131072;
 
 /// What the cache's size is told in: requests of so many tokens.
 constexpr int kUsualTokens = 4096;
-
-std::unique_ptr<Platform> make_platform(const LoadOptions& options) {
-  if (options.make_platform) return options.make_platform();
-  return std::make_unique<CpuPlatform>(CpuOptions{
-      .threads = options.threads, .isa = options.cpu_isa, .numa = options.numa, .cpu_pinning = options.cpu_pinning});
-}
 
 /// The checkpoint keeps weights as integers.
 bool has_integer_weights(const LoadOptions& options) {
@@ -246,7 +240,9 @@ ModelPlan make_model_plan(const LoadOptions& options) {
     throw StartupError("--block-size is " + std::to_string(options.block_size) + ". Valid: 1 to 1024");
   }
   ModelPlan plan;
-  plan.platform = make_platform(options);
+  ChosenPlatform chosen = make_platform(options);
+  plan.platform = std::move(chosen.platform);
+  plan.summary.device_note = std::move(chosen.note);
   const DType compute_dtype = compute_dtype_of(options, *plan.platform);
   const LayerContext context{
       .platform = *plan.platform,

@@ -47,6 +47,7 @@ struct ModelSummary {
   std::string architecture;
   std::string family;  ///< as people call it
   std::string platform;
+  std::string device_note;  ///< of `--device auto`: why the platform is the processor's; else empty
   DType compute_dtype = DType::kFloat32;
   /// How the checkpoint's weights are quantised, as config.json says; empty: not at all.
   std::string quantization;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/device_choice.h"
 #include "engine/engine.h"
 #include "engine/model_summary.h"
 #include "kernels/dtype.h"
@@ -34,6 +35,7 @@ struct LoadProgress {
 
 struct LoadOptions {
   std::string model_path;  ///< a folder with config.json and safetensors
+  DeviceChoice device;     ///< the processor, if nothing is said; the command line's default is `auto`
   int threads = 0;         ///< 0: all cores
   std::string cpu_isa = "auto";
   std::string numa = "off";                         ///< `--numa`, as CpuOptions has it
@@ -67,7 +69,7 @@ struct LoadOptions {
   double target_itl_ms = 0;          ///< `--target-itl-ms`; 0: chosen by what steps take
   std::optional<int> max_model_len;  ///< nullopt: the model's own maximum
   std::function<void(const LoadProgress&)> on_progress;
-  /// Tests put a platform of their own in; null: the CPU platform.
+  /// Tests put a platform of their own in; null: that of `device`.
   std::function<std::unique_ptr<Platform>()> make_platform;
   /// Tests reach the runner through it before the engine starts (fault injection).
   std::function<void(ModelRunner&)> configure_runner;

@@ -1,6 +1,9 @@
 #include "kernels/weight_parts.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "kernels/result.h"
@@ -40,6 +43,26 @@ float weight_element(const TensorView& view, std::int64_t row, std::int64_t colu
     default:
       return float16_to_float(view.as<const std::uint16_t>()[index]);
   }
+}
+
+void check_groups(int group_size, std::int64_t columns, const Shard& shard) {
+  constexpr int kUnit = 32;
+  if (group_size < kUnit || group_size % kUnit != 0) {
+    refuse_weight("its groups have " + std::to_string(group_size) + " inputs; valid are multiples of 32.");
+  }
+  if (shard.axis == Shard::Axis::kInput && shard.size > 1 && columns % group_size != 0) {
+    refuse_weight("a shard of " + std::to_string(columns) + " inputs cuts the groups of " + std::to_string(group_size) +
+                  " that share a scale.");
+  }
+}
+
+float scale_unit(const float* scales, std::int64_t groups) {
+  float largest = 0.0F;
+  for (std::int64_t g = 0; g < groups; ++g) {
+    if (!std::isfinite(scales[g])) return std::numeric_limits<float>::quiet_NaN();
+    largest = std::max(largest, std::abs(scales[g]));
+  }
+  return largest == 0.0F ? 1.0F : std::ldexp(1.0F, std::max(std::ilogb(largest) - 14, -126));
 }
 
 const std::byte* WeightPart::row_bytes(std::int64_t row) const {

@@ -15,6 +15,12 @@ namespace krait {
 /// One element of a float32, bfloat16 or float16 matrix.
 float weight_element(const TensorView& view, std::int64_t row, std::int64_t column);
 
+/// Refuses groups that are no multiples of 32 inputs, or that an input shard with `columns` of them cuts.
+void check_groups(int group_size, std::int64_t columns, const Shard& shard);
+
+/// A power of two in whose units float16 holds the scales of a row well; NaN where one of them is no number.
+float scale_unit(const float* scales, std::int64_t groups);
+
 /// One part after sharding: rows and columns of the checkpoint's matrix.
 struct WeightPart {
   TensorView view;

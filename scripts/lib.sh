@@ -34,6 +34,14 @@ stage() {
   fi
 }
 
+# skipped_stage NAME REASON: a line in the table for what was not done.
+skipped_stage() {
+  say "$1: skipped, $2"
+  stage_names+=("$1")
+  stage_seconds+=(0)
+  stage_results+=("skipped: $2")
+}
+
 # required_stage NAME COMMAND...: a stage without which the rest means nothing.
 required_stage() {
   stage "$@"
@@ -48,6 +56,16 @@ stage_table() {
     printf '%-28s %8d  %s\n' "${stage_names[i]}" "${stage_seconds[i]}" "${stage_results[i]}"
   done
   echo
+}
+
+has_nvcc() { command -v nvcc >/dev/null || [[ -x /usr/local/cuda/bin/nvcc ]]; }
+
+# configure_cuda: the preset cuda for one architecture; one is enough to see that everything compiles.
+configure_cuda() {
+  local log
+  log=$(mktemp)
+  cmake --preset cuda -DCMAKE_CUDA_ARCHITECTURES=90a-real >"${log}" 2>&1 || { cat "${log}" >&2 && rm -f "${log}" && return 1; }
+  rm -f "${log}"
 }
 
 # build PRESET [TARGET...]: configures once, then builds. Output only where something is wrong, or when it is a terminal.

@@ -1,9 +1,7 @@
 #include "kernels/cpu/quantized_panels.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <vector>
 
 #include "kernels/cpu/cpu_memory.h"
@@ -16,23 +14,13 @@ namespace {
 
 Index round_up_to(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-/// A power of two by which float16 holds the scales well; NaN where one of them is no number.
-float unit_of(const float* scales, Index groups) {
-  float largest = 0.0F;
-  for (Index g = 0; g < groups; ++g) {
-    if (!std::isfinite(scales[g])) return std::numeric_limits<float>::quiet_NaN();
-    largest = std::max(largest, std::abs(scales[g]));
-  }
-  return largest == 0.0F ? 1.0F : std::ldexp(1.0F, std::max(std::ilogb(largest) - 14, -126));
-}
-
 /// Writes the scales and zero points of one row into lane `lane` of a panel.
 void copy_scales(const WeightPart& part, Index row, const QuantizedForm& form, std::byte* panel, Index lane) {
   const QuantizedPart& source = *part.quantized;
   const Index all_groups = (source.columns + form.group - 1) / form.group;
   const Index first = (part.row_begin + row) * all_groups + part.column_begin / form.group;
   const Index groups = (part.columns + form.group - 1) / form.group;
-  const float unit = unit_of(source.scales + first, groups);
+  const float unit = scale_unit(source.scales + first, groups);
   reinterpret_cast<float*>(panel)[lane] = unit;
   auto* scales = reinterpret_cast<std::uint16_t*>(panel + kLanes * sizeof(float));
   auto* zeros = reinterpret_cast<std::uint16_t*>(panel + form.zeros);
@@ -107,13 +95,7 @@ class QuantizedColumns {
 }  // namespace
 
 QuantizedForm quantized_form(WeightLayout layout, Index k, int group_size, bool has_zeros, const Shard& shard) {
-  if (group_size < kQuantBlock || group_size % kQuantBlock != 0) {
-    refuse_weight("its groups have " + std::to_string(group_size) + " inputs; valid are multiples of 32.");
-  }
-  if (shard.axis == Shard::Axis::kInput && shard.size > 1 && k % group_size != 0) {
-    refuse_weight("a shard of " + std::to_string(k) + " inputs cuts the groups of " + std::to_string(group_size) +
-                  " that share a scale.");
-  }
+  check_groups(group_size, k, shard);
   const Index blocks = round_up_to(k, kQuantBlock) / kQuantBlock;
   const Index groups = (k + group_size - 1) / group_size;
   const Index block_bytes = kQuantBlock * kLanes / (layout == WeightLayout::kInt4 ? 2 : 1);

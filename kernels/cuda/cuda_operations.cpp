@@ -1,6 +1,7 @@
 #include "kernels/cuda/cuda_operations.h"
 
 #include "kernels/cuda/elementwise/elementwise.h"
+#include "kernels/cuda/linear/quantized_embedding.h"
 #include "kernels/cuda/norm/rms_norm.h"
 #include "kernels/cuda/view_checks.h"
 
@@ -28,7 +29,8 @@ CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
       moe_inner_(device),
       moe_outer_(device),
       conv_rows_(device),
-      chunk_operands_(device) {}
+      chunk_operands_(device),
+      ssd_memory_(device) {}
 
 void CudaOperations::wait() {
   device_.wait(stream_);
@@ -36,17 +38,29 @@ void CudaOperations::wait() {
 }
 
 void CudaOperations::embedding(const EmbeddingArgs& args) {
-  require(args.weight == nullptr, "a quantised table");
   const auto tokens = static_cast<std::int64_t>(args.ids.size());
-  const std::int64_t hidden = args.table.columns();
+  const CudaWeight* quantized = args.weight == nullptr ? nullptr : &cuda_weight(*args.weight);
+  const std::int64_t rows = quantized == nullptr ? args.table.rows() : quantized->shape.rows;
+  const std::int64_t hidden = quantized == nullptr ? args.table.columns() : quantized->shape.columns;
+  for (const std::int32_t id : args.ids) require(id >= 0 && id < rows, "a token id outside the table");
+  const Rows out = matrix(args.out, tokens, hidden, "embedding out");
+  if (quantized != nullptr) {
+    require(quantized->quantized() && !quantized->shape.gate_up, "a quantised table");
+    return quantized_embedding({.shape = quantized->shape,
+                                .table = quantized->view,
+                                .ids = stage_.on_device(args.ids),
+                                .multiplier = args.multiplier,
+                                .out = out,
+                                .tokens = static_cast<int>(tokens)},
+                               stream_);
+  }
   require(is_kernel_float(args.table.dtype), "embedding table dtype");
-  for (const std::int32_t id : args.ids) require(id >= 0 && id < args.table.rows(), "a token id outside the table");
   cuda::embedding({.table = args.table.data,
                    .dtype = args.table.dtype,
                    .stride = args.table.row_stride,
                    .ids = stage_.on_device(args.ids),
                    .multiplier = args.multiplier,
-                   .out = matrix(args.out, tokens, hidden, "embedding out"),
+                   .out = out,
                    .tokens = static_cast<int>(tokens),
                    .hidden = static_cast<int>(hidden)},
                   stream_);

@@ -5,6 +5,7 @@
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/linear/product.h"
 #include "kernels/cuda/moe/expert_tables.h"
+#include "kernels/cuda/ssm/ssd_chunks.h"
 #include "kernels/cuda/step_stage.h"
 #include "kernels/operations.h"
 
@@ -65,6 +66,9 @@ class CudaOperations final : public Operations {
   GemmInput gemm_input(const TensorView& x, DType dtype);
   void library_product(const CudaWeight& weight, const GemmInput& x, const Rows& y, const EpilogueForm& epilogue);
 
+  /// Our own kernels; `x_rows` rows of x, which those for many rows want rounded first.
+  void run_product(Product product, DType compute_dtype, bool many_rows, std::int64_t x_rows);
+
   /// Where the rows of each expert are, all on the device.
   struct Routing {
     const float* weights = nullptr;          ///< [T, top_k]
@@ -73,11 +77,13 @@ class CudaOperations final : public Operations {
     const RowTile* tiles = nullptr;
     const std::int32_t* tile_count = nullptr;
     int most_tiles = 0;
-    int assignments = 0;  ///< T * top_k
+    int assignments = 0;     ///< T * top_k
+    bool many_rows = false;  ///< tiles are of kManyRows
   };
-  Routing route_tokens(const MoeArgs& args, int tile_rows);
-  void run_experts(const Routing& routing, const ExpertTable& table, const ConstRows& x, const std::int32_t* x_rows,
-                   const Rows& y, const EpilogueForm& epilogue);
+  Routing route_tokens(const MoeArgs& args, bool many_rows);
+  /// `rows` rows of x.
+  void run_experts(const Routing& routing, const ExpertTable& table, const ConstRows& x, std::int64_t rows,
+                   const std::int32_t* x_rows, const Rows& y, const EpilogueForm& epilogue);
 
   void delta_rule_in_chunks(const DeltaRule& kernel, std::span<const std::int32_t> first_chunk,
                             std::span<const std::int32_t> chunk_sequence);
@@ -96,6 +102,8 @@ class CudaOperations final : public Operations {
   DeviceScratch moe_outer_;       ///< and after them
   DeviceScratch conv_rows_;       ///< what a grouped convolution multiplies, and its sums
   DeviceScratch chunk_operands_;  ///< of a delta rule in chunks
+  DeviceScratch ssd_memory_;      ///< between the stages of a chunked scan
+  SsdChunks ssd_chunks_;          ///< of the last scan: where it lies does not change, so it is staged once a step
 };
 
 }  // namespace krait::cuda

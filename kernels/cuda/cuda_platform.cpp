@@ -16,7 +16,10 @@ class CudaQueue final : public Queue {
   ~CudaQueue() override { device_.destroy_stream(stream_); }
   CudaQueue(const CudaQueue&) = delete;
   CudaQueue& operator=(const CudaQueue&) = delete;
-  Operations& ops() override { return operations_; }
+  Operations& ops() override {
+    device_.make_current();
+    return operations_;
+  }
   void wait() override { operations_.wait(); }
   void download(void* to, const TensorView& from) override {
     const std::size_t bytes = static_cast<std::size_t>(from.columns()) * dtype_size(from.dtype);
@@ -40,9 +43,7 @@ class CudaQueue final : public Queue {
 }  // namespace
 
 CudaPlatform::CudaPlatform(std::unique_ptr<cuda::Device> device, std::unique_ptr<cuda::Gemm> gemm)
-    : device_(std::move(device)), gemm_(std::move(gemm)), load_stream_(device_->create_stream()) {}
-
-CudaPlatform::~CudaPlatform() { device_->destroy_stream(load_stream_); }
+    : device_(std::move(device)), gemm_(std::move(gemm)), uploader_(*device_) {}
 
 std::string CudaPlatform::description() const { return device_->name(); }
 
@@ -50,9 +51,7 @@ std::string CudaPlatform::numerics() const { return "cuda, " + device_->name(); 
 
 Buffer CudaPlatform::allocate(std::size_t bytes) { return device_->allocate(bytes); }
 
-Buffer CudaPlatform::upload(const void* from, std::size_t bytes) {
-  return cuda::upload(*device_, load_stream_, from, bytes);
-}
+Buffer CudaPlatform::upload(const void* from, std::size_t bytes) { return uploader_.copy(from, bytes); }
 
 std::unique_ptr<ReservedMemory> CudaPlatform::reserve(std::size_t capacity) { return device_->reserve(capacity); }
 
@@ -69,7 +68,7 @@ PackedWeight CudaPlatform::pack(const WeightSource& source, const PackScheme& sc
     throw StartupError("The CUDA platform does not compute in " + std::string(dtype_name(scheme.compute_dtype)) +
                        "; valid are float32 and bfloat16.");
   }
-  return cuda::pack_weight(source, scheme, shard, *device_, load_stream_);
+  return cuda::pack_weight(source, scheme, shard, uploader_);
 }
 
 }  // namespace krait

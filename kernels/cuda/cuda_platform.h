@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/gemm.h"
+#include "kernels/cuda/weight_uploader.h"
 #include "kernels/platform.h"
 
 namespace krait {
@@ -13,7 +14,6 @@ namespace krait {
 class CudaPlatform final : public Platform {
  public:
   CudaPlatform(std::unique_ptr<cuda::Device> device, std::unique_ptr<cuda::Gemm> gemm);
-  ~CudaPlatform() override;
 
   [[nodiscard]] std::string_view name() const override { return "cuda"; }
   [[nodiscard]] std::string description() const override;
@@ -31,7 +31,7 @@ class CudaPlatform final : public Platform {
  private:
   std::unique_ptr<cuda::Device> device_;
   std::unique_ptr<cuda::Gemm> gemm_;
-  cuda::Stream load_stream_ = nullptr;
+  cuda::WeightUploader uploader_;
 };
 
 }  // namespace krait

@@ -6,6 +6,8 @@
 
 namespace krait::cuda {
 
+class WeightUploader;
+
 /// What the CUDA platform keeps behind a PackedWeight: rows of outputs, one after another, gate's before up's.
 class CudaWeight final : public PackedWeight::Storage {
  public:
@@ -14,19 +16,19 @@ class CudaWeight final : public PackedWeight::Storage {
   WeightShape shape{};
   WeightView view{};  ///< into the buffers
   Buffer values{};
-  Buffer bias{};  ///< float32 [rows] or nothing
+  Buffer scales{};
+  Buffer units{};
+  Buffer zeros{};
+  Buffer bias{};
 
   /// Columns of the result.
   [[nodiscard]] int outputs() const { return shape.gate_up ? shape.rows / 2 : shape.rows; }
-  [[nodiscard]] bool quantised() const { return shape.form == WeightForm::kInt8 || shape.form == WeightForm::kInt4; }
+  [[nodiscard]] bool quantized() const { return shape.form == WeightForm::kInt8 || shape.form == WeightForm::kInt4; }
 };
 
-/// Device memory with a copy of the host's, which is there when the call returns.
-Buffer upload(Device& device, Stream stream, const void* data, std::size_t bytes);
-
 /// Throws StartupError for a dtype, a group or a shard that cannot be packed.
-PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard, Device& device,
-                         Stream stream);
+PackedWeight pack_weight(const WeightSource& source, const PackScheme& scheme, const Shard& shard,
+                         WeightUploader& uploader);
 
 /// The storage of a weight that this platform packed.
 const CudaWeight& cuda_weight(const PackedWeight& weight);

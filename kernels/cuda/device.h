@@ -23,6 +23,9 @@ class Device {
  public:
   virtual ~Device() = default;
 
+  /// Makes it the device that the calling thread's launches go to. The calls below do so themselves.
+  virtual void make_current() const = 0;
+
   /// "NVIDIA H200".
   [[nodiscard]] virtual std::string name() const = 0;
   /// Compute capability, 90 for 9.0.

@@ -1,6 +1,7 @@
 #include "kernels/cuda/cuda_operations.h"
 #include "kernels/cuda/cuda_weight.h"
 #include "kernels/cuda/elementwise/elementwise.h"
+#include "kernels/cuda/linear/convert.h"
 #include "kernels/cuda/linear/epilogue.h"
 #include "kernels/cuda/linear/product.h"
 #include "kernels/cuda/view_checks.h"
@@ -11,6 +12,9 @@ namespace {
 /// Our own kernel takes 8 rows while it reads the weights once, and has rounding and epilogue in it; above, the library
 /// reads them as often and has the better pipeline.
 constexpr std::int64_t kFewRows = kProductRows;
+/// Of quantised weights, which the library does not take, some tiles of few rows more: the others read the weights from
+/// L2, while blocks of many rows would be too few for the device.
+constexpr std::int64_t kFewQuantizedRows = 4 * kProductRows;
 
 EpilogueForm epilogue_form(const Epilogue& epilogue) {
   return {.gated = epilogue.gated,
@@ -79,13 +83,29 @@ void CudaOperations::linear(const LinearArgs& args) {
   const Rows y = matrix(args.y, rows, weight.outputs(), "y of linear");
   const EpilogueForm form = epilogue_form(epilogue);
   const ConstRows x = const_matrix(args.x, rows, weight.shape.columns, "x of linear");
-  if (rows > kFewRows && !weight.quantised()) {
+  if (rows > kFewRows && !weight.quantized()) {
     return library_product(weight, gemm_input(args.x, weight.compute_dtype), y, form);
   }
   const Product product{
       .shape = weight.shape, .weight = weight.view, .rows = static_cast<int>(rows), .x = x, .y = y, .epilogue = form};
-  if (weight.compute_dtype == DType::kFloat32) return float_product(product, stream_);
-  few_rows_product(product, stream_);
+  run_product(product, weight.compute_dtype, rows > kFewQuantizedRows, rows);
+}
+
+void CudaOperations::run_product(Product product, DType compute_dtype, bool many_rows, std::int64_t x_rows) {
+  if (compute_dtype == DType::kFloat32) return float_product(product, stream_);
+  if (!many_rows) return few_rows_product(product, stream_);
+  const int columns = product.shape.columns;
+  product.rounded_stride = (columns + 7) / 8 * 8;
+  const std::int64_t elements = x_rows * product.rounded_stride;
+  void* rounded = rounded_.ensure(static_cast<std::size_t>(elements) * dtype_size(DType::kBFloat16));
+  round_padded({.x = product.x,
+                .to = rounded,
+                .stride = product.rounded_stride,
+                .rows = static_cast<int>(x_rows),
+                .columns = columns},
+               stream_);
+  product.rounded = rounded;
+  many_rows_product(product, stream_);
 }
 
 }  // namespace krait::cuda

@@ -9,6 +9,9 @@ namespace {
 /// Blocks of a multiprocessor in the grids that loop over lists of tiles.
 constexpr int kBlocksPerMultiprocessor = 4;
 
+/// Rows an expert on average from which tiles of many rows pay: below, most of such a tile would be empty.
+constexpr std::int64_t kManyRowsOfExpert = 16;
+
 /// Where the lists of one call lie in one piece of memory.
 class Carver {
  public:
@@ -46,7 +49,8 @@ Route route_args(const MoeArgs& args, int classes, int experts) {
 
 }  // namespace
 
-CudaOperations::Routing CudaOperations::route_tokens(const MoeArgs& args, int tile_rows) {
+CudaOperations::Routing CudaOperations::route_tokens(const MoeArgs& args, bool many_rows) {
+  const int tile_rows = many_rows ? kManyRows : kProductRows;
   const auto experts = static_cast<int>(args.up.size());
   Route router = route_args(args, static_cast<int>(args.logits.columns()), experts);
   const int assignments = router.tokens * router.top_k;
@@ -82,11 +86,13 @@ CudaOperations::Routing CudaOperations::route_tokens(const MoeArgs& args, int ti
           .tiles = list,
           .tile_count = ints(count),
           .most_tiles = most,
-          .assignments = assignments};
+          .assignments = assignments,
+          .many_rows = many_rows};
 }
 
 void CudaOperations::run_experts(const Routing& routing, const ExpertTable& table, const ConstRows& x,
-                                 const std::int32_t* x_rows, const Rows& y, const EpilogueForm& epilogue) {
+                                 std::int64_t rows, const std::int32_t* x_rows, const Rows& y,
+                                 const EpilogueForm& epilogue) {
   const Product product{.shape = table.shape,
                         .x = x,
                         .x_rows = x_rows,
@@ -97,17 +103,19 @@ void CudaOperations::run_experts(const Routing& routing, const ExpertTable& tabl
                         .tile_count = routing.tile_count,
                         .most_tiles = routing.most_tiles,
                         .blocks = kBlocksPerMultiprocessor * device_.multiprocessors()};
-  if (table.compute_dtype == DType::kFloat32) return float_product(product, stream_);
-  few_rows_product(product, stream_);
+  run_product(product, table.compute_dtype, routing.many_rows, rows);
 }
 
 void CudaOperations::moe(const MoeArgs& args) {
   const std::int64_t tokens = args.x.rows();
   if (tokens == 0) return;
   require(!args.up.empty(), "experts");
-  const Routing routing = route_tokens(args, kProductRows);
   const ExpertTable& up = expert_tables_.table(args.up);
   const ExpertTable& down = expert_tables_.table(args.down);
+  const std::int64_t assignments = tokens * args.router.top_k;
+  const bool many_rows = up.compute_dtype == DType::kBFloat16 && down.compute_dtype == DType::kBFloat16 &&
+                         assignments >= kManyRowsOfExpert * static_cast<std::int64_t>(args.up.size());
+  const Routing routing = route_tokens(args, many_rows);
   require(up.shape.gate_up == args.gated && !down.shape.gate_up, "gated experts are packed as gate_up, and only they");
   require(args.activation != Activation::kSwigluClamp || (args.gated && args.limit > 0.0F),
           "swiglu clamp takes gate and up, and a limit above 0");
@@ -121,9 +129,9 @@ void CudaOperations::moe(const MoeArgs& args) {
   };
   const Rows middle = float_rows(moe_inner_, inner);
   const Rows results = float_rows(moe_outer_, outputs);
-  run_experts(routing, up, const_matrix(args.x, tokens, up.shape.columns, "x of moe"), routing.token_of, middle,
+  run_experts(routing, up, const_matrix(args.x, tokens, up.shape.columns, "x of moe"), tokens, routing.token_of, middle,
               {.gated = args.gated, .activation = args.activation, .limit = args.limit});
-  run_experts(routing, down, {.data = middle.data, .stride = middle.stride}, nullptr, results, {});
+  run_experts(routing, down, {.data = middle.data, .stride = middle.stride}, routing.assignments, nullptr, results, {});
   combine_experts({.results = {.data = results.data, .stride = results.stride},
                    .row_of = routing.row_of,
                    .weights = routing.weights,

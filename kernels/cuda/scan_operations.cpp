@@ -1,4 +1,5 @@
 #include "kernels/cuda/cuda_operations.h"
+#include "kernels/cuda/ssm/ssd.h"
 #include "kernels/cuda/ssm/ssm_recurrence.h"
 #include "kernels/cuda/ssm/state_update.h"
 #include "kernels/cuda/staged_sequences.h"
@@ -29,7 +30,22 @@ void CudaOperations::ssm_scan(const SsmScanArgs& args) {
                      .state = recurrent_slots(args.state),
                      .y = matrix(args.y, tokens, width, "y of the scan")};
   require(in.a != nullptr, "a scan without A");
-  if (tokens > 0) ssm_recurrence({.in = in, .sequences = sequences}, stream_);
+  if (tokens == 0) return;
+  // States of 16 bits are rounded after every token, which chunks cannot do.
+  find_ssd_chunks(args.batch, ssd_chunks_);
+  if (in.state.dtype != DType::kFloat32 || ssd_chunks_.chunks.empty()) {
+    return ssm_recurrence({.in = in, .sequences = sequences}, stream_);
+  }
+  const Ssd ssd{.in = in,
+                .sequences = sequences,
+                .chunks = stage_.on_device(std::span<const SsdChunk>(ssd_chunks_.chunks)),
+                .long_ones = stage_.on_device(std::span<const SsdSequence>(ssd_chunks_.sequences)),
+                .chunk_count = static_cast<int>(ssd_chunks_.chunks.size()),
+                .long_count = static_cast<int>(ssd_chunks_.sequences.size())};
+  ssd_scan(ssd, static_cast<float*>(ssd_memory_.ensure(ssd_scratch(ssd) * sizeof(float))), stream_);
+  if (ssd.long_count < sequences.count) {
+    ssm_recurrence({.in = in, .sequences = sequences, .few_tokens = kSsdFewTokens}, stream_);
+  }
 }
 
 // The channels of a group are the rows of a head.

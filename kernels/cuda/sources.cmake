@@ -1,5 +1,5 @@
-# The CUDA platform: kernels (compiled by nvcc for a device, as C++ for the emulated grid) and the host side over them, and what
-# needs CUDA's own libraries.
+# The CUDA platform: kernels (compiled by nvcc for a device, as C++ for the emulated grid), the host side over them, and what needs
+# CUDA's own libraries.
 set(KRAIT_CUDA_KERNELS
   cuda/attention/attention_bfloat16.cu
   cuda/attention/attention_float.cu
@@ -13,9 +13,12 @@ set(KRAIT_CUDA_KERNELS
   cuda/delta/chunk_scan.cu
   cuda/delta/delta_rule.cu
   cuda/elementwise/elementwise.cu
+  cuda/linear/convert.cu
   cuda/linear/epilogue.cu
   cuda/linear/few_rows_product.cu
   cuda/linear/float_product.cu
+  cuda/linear/many_rows_product.cu
+  cuda/linear/quantized_embedding.cu
   cuda/linear_attention/linear_attention.cu
   cuda/moe/route.cu
   cuda/moe/sort.cu
@@ -24,6 +27,10 @@ set(KRAIT_CUDA_KERNELS
   cuda/sampling/draw.cu
   cuda/sampling/logit_edits.cu
   cuda/sampling/logprobs.cu
+  cuda/ssm/ssd_output.cu
+  cuda/ssm/ssd_prepare.cu
+  cuda/ssm/ssd_scores.cu
+  cuda/ssm/ssd_states.cu
   cuda/ssm/ssm_recurrence.cu
   cuda/ssm/state_update.cu)
 set(KRAIT_CUDA_HOST
@@ -38,6 +45,15 @@ set(KRAIT_CUDA_HOST
   cuda/matrix_scan_operations.cpp
   cuda/moe/expert_tables.cpp
   cuda/moe_operations.cpp
+  cuda/quantized_weight.cpp
   cuda/sampling_operations.cpp
   cuda/scan_operations.cpp
-  cuda/step_stage.cpp)
+  cuda/ssm/ssd_chunks.cpp
+  cuda/step_stage.cpp
+  cuda/weight_uploader.cpp)
+set(KRAIT_CUDA_RUNTIME
+  cuda/runtime/cublas_gemm.cpp
+  cuda/runtime/cuda_device.cpp
+  cuda/runtime/driver_api.cpp
+  cuda/runtime/nccl_communicator.cpp
+  cuda/runtime/virtual_memory.cpp)

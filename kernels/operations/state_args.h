@@ -28,6 +28,9 @@ struct SequenceBatch {
   std::span<const std::int32_t> state_read{};         ///< [R]
   std::span<const std::int32_t> state_write{};        ///< [R]
   std::span<const std::uint8_t> has_initial_state{};  ///< [R]
+  /// [R] tokens of each sequence before these, or empty: none. A platform that works in chunks puts their borders at
+  /// absolute multiples in the sequence.
+  std::span<const std::int32_t> num_computed_tokens{};
 };
 
 /// y[t] = act(bias + sum_k w[k] x[t - (K-1) + k]) per channel; keeps the last K-1 raw inputs as state.

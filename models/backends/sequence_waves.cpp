@@ -52,19 +52,21 @@ class WaveBuilder {
     const std::size_t last = request.cuts.size();
     if (request.piece_begin(index) > request.begin) skip(request.piece_begin(index));
     push(request.piece_end(index), index == 0 ? request.read : request.cuts[index - 1].slot,
-         index == last ? request.write : request.cuts[index].slot, index > 0 || request.computed > 0);
+         index == last ? request.write : request.cuts[index].slot, index > 0 || request.computed > 0,
+         request.computed + request.piece_begin(index) - request.begin);
     if (request.piece_end(index) < request.end) skip(request.end);
   }
 
   [[nodiscard]] SequenceWave take() { return std::move(wave_); }
 
  private:
-  void skip(std::int32_t end) { push(end, 0, 0, false); }
-  void push(std::int32_t end, std::int32_t read, std::int32_t write, bool has_initial) {
+  void skip(std::int32_t end) { push(end, 0, 0, false, 0); }
+  void push(std::int32_t end, std::int32_t read, std::int32_t write, bool has_initial, std::int32_t computed) {
     wave_.query_start_loc.push_back(end - origin_);
     wave_.state_read.push_back(read);
     wave_.state_write.push_back(write);
     wave_.has_initial_state.push_back(has_initial ? 1 : 0);
+    wave_.num_computed_tokens.push_back(computed);
   }
 
   std::int32_t origin_;

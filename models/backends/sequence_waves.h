@@ -14,12 +14,14 @@ struct SequenceWave {
   std::vector<std::int32_t> state_read;
   std::vector<std::int32_t> state_write;
   std::vector<std::uint8_t> has_initial_state;
+  std::vector<std::int32_t> num_computed_tokens;
 
   [[nodiscard]] SequenceBatch batch() const {
     return {.query_start_loc = query_start_loc,
             .state_read = state_read,
             .state_write = state_write,
-            .has_initial_state = has_initial_state};
+            .has_initial_state = has_initial_state,
+            .num_computed_tokens = num_computed_tokens};
   }
 };
 

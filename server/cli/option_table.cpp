@@ -47,7 +47,11 @@ const std::vector<OptionSpec>& table() {
        {"auto", "none"}},
       {"max-model-len", kInteger, "", "N",
        "Prompt and answer together, in tokens; by default what the checkpoint states.", kAnyModel, 1, kMaxCount},
-      {"threads", kInteger, "0", "N", "Threads that compute; 0 takes every core.", kAnyModel, 0, 4096},
+      {"device", kDevice, "auto", "DEVICE",
+       "Where the model runs: cpu, cuda (the first GPU), cuda:N, or auto: the first GPU if there is one that can be "
+       "used, else the processor.",
+       kAnyModel},
+      {"threads", kInteger, "0", "N", "Threads of the processor that compute; 0 takes every core.", kAnyModel, 0, 4096},
       {"cpu-pinning",
        kChoice,
        "auto",
@@ -67,7 +71,7 @@ const std::vector<OptionSpec>& table() {
        kChoice,
        "auto",
        "NAME",
-       "The instruction set to compute with.",
+       "The processor's instruction set to compute with.",
        kAnyModel,
        0,
        0,
@@ -233,6 +237,8 @@ std::string describe_valid(const OptionSpec& spec) {
       return "a size such as 1048576, 64MiB or 2GiB";
     case OptionType::kCacheMemory:
       return "a size such as 512MiB or 2GiB, or a share greater than 0 and at most 1 such as 0.5";
+    case OptionType::kDevice:
+      return "auto, cpu, cuda or cuda:N";
     case OptionType::kPairs:
       return "TYPE=NAME";
     case OptionType::kChoice:

@@ -8,7 +8,7 @@
 
 namespace krait::server {
 
-enum class OptionType { kText, kInteger, kNumber, kFlag, kChoice, kBytes, kCacheMemory, kPairs };
+enum class OptionType { kText, kInteger, kNumber, kFlag, kChoice, kBytes, kCacheMemory, kDevice, kPairs };
 
 /// Which commands take an option: bits.
 enum OptionScope : std::uint8_t {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "engine/device_choice.h"
 #include "server/cli/sizes.h"
 
 namespace krait::server {
@@ -39,6 +40,8 @@ bool is_valid(const OptionSpec& spec, const std::string& text) {
       return parse_byte_size(text).value_or(0) > 0;
     case OptionType::kCacheMemory:
       return parse_cache_memory(text).has_value();
+    case OptionType::kDevice:
+      return parse_device(text).has_value();
     case OptionType::kPairs:
       return is_pair(text);
     case OptionType::kInteger: {

@@ -26,6 +26,7 @@ void log_summary(const ModelSummary& summary, const ServedModel& served) {
   for (const LayerKindSummary& kind : summary.layer_kinds) {
     spdlog::info("  {} layers of {} by {}", kind.layers, kind.kind, kind.backend);
   }
+  if (!summary.device_note.empty()) spdlog::info("  device auto is the processor: {}", summary.device_note);
   spdlog::info("  platform {}, computes in {}, {:.1f} M parameters, context of {} tokens", summary.platform,
                dtype_name(summary.compute_dtype), static_cast<double>(summary.parameters) / 1e6, summary.max_model_len);
   const bool quantized = summary.weight_quantization != Quantization::kNone;

@@ -92,6 +92,7 @@ ServerOptions make_server_options(const OptionValues& values) {
 LoadOptions make_load_options(const OptionValues& values, const std::string& model_path) {
   LoadOptions options;
   options.model_path = model_path;
+  options.device = parse_device(values.text("device").value_or("auto")).value_or(DeviceChoice{});
   options.threads = as_int(values, "threads");
   options.cpu_isa = values.text("cpu-isa").value_or("auto");
   options.numa = values.text("numa").value_or("auto");

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/cpu/cpu_memory.h"
+#include "tests/emulation/platform_under_test.h"
 
 namespace krait::test {
 namespace {
@@ -21,6 +22,7 @@ Buffer allocate_nan(std::size_t bytes) {
 
 class EmulatedDevice final : public cuda::Device {
  public:
+  void make_current() const override {}
   [[nodiscard]] std::string name() const override { return "an emulated GPU"; }
   [[nodiscard]] int architecture() const override { return 90; }
   [[nodiscard]] int multiprocessors() const override { return 4; }
@@ -73,6 +75,7 @@ class EmulatedGemm final : public cuda::Gemm {
 }  // namespace
 
 std::unique_ptr<cuda::Device> make_emulated_device() { return std::make_unique<EmulatedDevice>(); }
+std::unique_ptr<Platform> make_platform_under_test() { return make_emulated_platform(); }
 std::unique_ptr<cuda::Gemm> make_emulated_gemm() { return std::make_unique<EmulatedGemm>(); }
 
 }  // namespace krait::test

@@ -2,7 +2,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
-#include "tests/emulation/emulated_device.h"
+#include "tests/emulation/platform_under_test.h"
 #include "tests/golden/golden_file.h"
 #include "tests/golden/tiny_model.h"
 
@@ -15,7 +15,7 @@ namespace {
 
 TinyModel emulated(const std::string& fixture) {
   TinyModel::Options options;
-  options.make_platform = [] { return make_emulated_platform(); };
+  options.make_platform = [] { return make_platform_under_test(); };
   return TinyModel(fixture, options);
 }
 

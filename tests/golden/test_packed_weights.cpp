@@ -12,9 +12,9 @@
 #include "engine/checkpoint_quantizer.h"
 #include "engine/packed_weights/packed_weight_cache.h"
 #include "golden_file.h"
+#include "kernels/cpu/cpu_platform.h"
 #include "tests/models/config/startup_error_message.h"
 #include "tests/temp_folder.h"
-#include "kernels/cpu/cpu_platform.h"
 #include "tiny_model.h"
 
 using namespace krait;

@@ -131,6 +131,9 @@ struct SsmModel {
             random.matrix(tokens, groups * state_size), random.matrix(tokens, heads, 2.0F)};
   }
   Matrix scan(Operations& ops, const Inputs& in, const Sequences& sequences, const StateCacheView& state) const {
+    return scan(ops, in, sequences.batch(), state);
+  }
+  Matrix scan(Operations& ops, const Inputs& in, const SequenceBatch& batch, const StateCacheView& state) const {
     Matrix y(in.x.rows, heads * head_dim, 77.0F);
     ops.ssm_scan({.x = in.x.view(),
                   .b = in.b.view(),
@@ -145,7 +148,7 @@ struct SsmModel {
                   .head_dim = head_dim,
                   .groups = groups,
                   .state_size = state_size,
-                  .batch = sequences.batch(),
+                  .batch = batch,
                   .state = state,
                   .y = y.view()});
     return y;

@@ -74,6 +74,7 @@ TEST_CASE("A wrong type or value names the file, the key, what was found and wha
   CHECK_THAT(config_error("host: {a: b}"), Catch::Contains("host must be text, found a map"));
   CHECK_THAT(config_error("port:"), Catch::Contains("found nothing"));
   CHECK_THAT(config_error("cache-memory: lots"), Catch::Contains("512MiB"));
+  CHECK_THAT(config_error("device: gpu"), Catch::Contains("device must be auto, cpu, cuda or cuda:N, found 'gpu'"));
   CHECK_THAT(config_error("compute-dtype: int3"), Catch::Contains("one of auto, float32, bfloat16"));
   CHECK_THAT(config_error("mamba-attention-backend: [mamba2]"), Catch::Contains("TYPE=NAME, found 'mamba2'"));
   CHECK_THAT(config_error("enable-mamba-cache-stochastic-rounding: 3"), Catch::Contains("true or false"));
@@ -132,6 +133,7 @@ TEST_CASE("Defaults become the options of the server and of the loader") {
   CHECK(server.max_body_size == std::size_t{32} << 20);
   const LoadOptions load = make_load_options(values, "folder");
   CHECK(load.model_path == "folder");
+  CHECK(load.device.kind == DeviceChoice::Kind::kAuto);
   CHECK(load.max_num_seqs == 64);
   CHECK(load.max_queue == 1024);
   CHECK(load.cache_memory.share == 0.5);

@@ -1,3 +1,4 @@
+#include "kernels/cuda/linear/fragments.cuh"
 #include "kernels/cuda/linear/product.h"
 #include "kernels/cuda/linear/work.cuh"
 
@@ -6,58 +7,8 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * 32;
-constexpr int kTileOutputs = 16;  ///< rows of a matrix product's A
-constexpr int kSumStride = 20;    ///< of the sums of a row in shared memory: no bank conflicts
+constexpr int kSumStride = 20;  ///< of the sums of a row in shared memory: no bank conflicts
 
-/// 16 bytes of a lane's step: the octets t of its blocks.
-template <WeightForm Form>
-struct Step {
-  std::uint32_t words[Form == WeightForm::kBFloat16 ? 8 : 4];
-};
-
-template <WeightForm Form>
-__device__ __forceinline__ Step<Form> load_step(const WeightRow& row, int step, int t, int columns) {
-  Step<Form> to;
-  if constexpr (Form == WeightForm::kBFloat16) {
-    UNROLL for (int b = 0; b < 2; ++b) {
-      const int first = (step * 2 + b) * kScaleBlock + t * kOctet;
-      std::uint32_t pairs[4];
-      load_octet(reinterpret_cast<const bfloat16*>(row.values) + first, columns - first,
-                 columns % kOctet == 0 && first < columns, pairs);
-      UNROLL for (int i = 0; i < 4; ++i) to.words[4 * b + i] = pairs[i];
-    }
-  } else {
-    const uint4 all = *reinterpret_cast<const uint4*>(row.values + step * 64 + t * 16);
-    to.words[0] = all.x, to.words[1] = all.y, to.words[2] = all.z, to.words[3] = all.w;
-  }
-  return to;
-}
-
-/// A lane's octet of block `b` of a step.
-template <WeightForm Form>
-__device__ __forceinline__ void step_pairs(const Step<Form>& step, int b, std::uint32_t offset,
-                                           std::uint32_t (&pairs)[4]) {
-  if constexpr (Form == WeightForm::kBFloat16) {
-    UNROLL for (int i = 0; i < 4; ++i) pairs[i] = step.words[4 * b + i];
-  } else if constexpr (Form == WeightForm::kInt8) {
-    int8_pairs(step.words[2 * b], step.words[2 * b + 1], pairs);
-  } else {
-    int4_pairs(step.words[b], offset, pairs);
-  }
-}
-
-/// sums += the lane's part of a matrix product over 32 inputs: two instructions, as an octet is four pairs.
-__device__ __forceinline__ void multiply_block(float (&sums)[4], const std::uint32_t (&low)[4],
-                                               const std::uint32_t (&high)[4], const std::uint32_t (&x)[4]) {
-  UNROLL for (int half = 0; half < 2; ++half) {
-    const std::uint32_t a[4] = {low[2 * half], high[2 * half], low[2 * half + 1], high[2 * half + 1]};
-    const std::uint32_t b[2] = {x[2 * half], x[2 * half + 1]};
-    ptx::mma_m16n8k16(sums, a, b);
-  }
-}
-
-/// Inputs have no order in a sum: what the instruction calls inputs 2t, 2t + 1, 2t + 8 and 2t + 9 are half of octet t,
-/// of the weights (A, 16 outputs) as of the rows (B, 8 of them), so that every load is 16 bytes of one row.
 template <WeightForm Form>
 __global__ void __launch_bounds__(kThreads) few_rows_kernel(const Product args) {
   const WeightShape& shape = args.shape;
@@ -106,19 +57,13 @@ __global__ void __launch_bounds__(kThreads) few_rows_kernel(const Product args) 
         }
         step_pairs<Form>(low_step, b, low_offset, low);
         step_pairs<Form>(high_step, b, high_offset, high);
-        if constexpr (is_quantised(Form)) {
-          // Sums of integers first: the scale of a group is applied in float32.
-          float part[4] = {0.0F, 0.0F, 0.0F, 0.0F};
-          multiply_block(part, low, high, rows);
-          const float low_scale = to_float(low_row.scales[group]);
-          const float high_scale = to_float(high_row.scales[group]);
-          total[0] += low_scale * part[0];
-          total[1] += low_scale * part[1];
-          total[2] += high_scale * part[2];
-          total[3] += high_scale * part[3];
-        } else {
-          multiply_block(total, low, high, rows);
+        float low_scale = 1.0F;
+        float high_scale = 1.0F;
+        if constexpr (is_quantized(Form)) {
+          low_scale = to_float(low_row.scales[group]);
+          high_scale = to_float(high_row.scales[group]);
         }
+        add_block<Form>(total, low, high, rows, low_scale, high_scale);
       }
     }
     float* mine_sums = sums + (warp * kProductRows + 2 * t) * kSumStride + g;

@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(kThreads) float_product_kernel(const Product a
       float high_w[kOctet];
       weight_octet<Form>(low_row, octet, group, shape.columns, low_w);
       weight_octet<Form>(high_row, octet, group, shape.columns, high_w);
-      if constexpr (is_quantised(Form)) {
+      if constexpr (is_quantized(Form)) {
         const float low_scale = to_float(low_row.scales[group]);
         const float high_scale = to_float(high_row.scales[group]);
         UNROLL for (int i = 0; i < kOctet; ++i) {
@@ -56,17 +56,22 @@ __global__ void __launch_bounds__(kThreads) float_product_kernel(const Product a
         }
       }
     }
+    // Lane r has the results of row r.
+    float low_sum = 0.0F;
+    float high_sum = 0.0F;
     UNROLL for (int r = 0; r < kProductRows; ++r) {
       if (r >= tile.rows) break;
-      const float low_sum = warp_sum(low_sums[r]);
-      const float high_sum = warp_sum(high_sums[r]);
-      if (lane != r) continue;
-      float* y = args.y.data + (tile.begin + r) * args.y.stride;
-      const float first = finished_sum<Form>(weight, low, low_sum);
-      const float second = finished_sum<Form>(weight, high, high_sum);
-      store_result(args.epilogue, first, second, y[low]);
-      if (!shape.gate_up && high != low) store_result(args.epilogue, second, 0.0F, y[high]);
+      const float low_total = warp_sum(low_sums[r]);
+      const float high_total = warp_sum(high_sums[r]);
+      low_sum = lane == r ? low_total : low_sum;
+      high_sum = lane == r ? high_total : high_sum;
     }
+    if (lane >= tile.rows) continue;
+    float* y = args.y.data + (tile.begin + lane) * args.y.stride;
+    const float first = finished_sum<Form>(weight, low, low_sum);
+    const float second = finished_sum<Form>(weight, high, high_sum);
+    store_result(args.epilogue, first, second, y[low]);
+    if (!shape.gate_up && high != low) store_result(args.epilogue, second, 0.0F, y[high]);
   }
 }
 

@@ -13,7 +13,7 @@ constexpr int kBlockOctets = kScaleBlock / kOctet;
 template <WeightForm Form>
 constexpr int kStepBlocks = Form == WeightForm::kInt4 ? 4 : 2;
 
-constexpr bool is_quantised(WeightForm form) { return form == WeightForm::kInt8 || form == WeightForm::kInt4; }
+constexpr bool is_quantized(WeightForm form) { return form == WeightForm::kInt8 || form == WeightForm::kInt4; }
 
 __device__ __forceinline__ bool aligned16(const void* data) { return reinterpret_cast<std::uintptr_t>(data) % 16 == 0; }
 
@@ -79,7 +79,7 @@ struct WeightRow {
 template <WeightForm Form>
 __device__ __forceinline__ WeightRow weight_row(const WeightShape& shape, const WeightView& weight, int row) {
   WeightRow to{.values = static_cast<const unsigned char*>(weight.values) + row * shape.row_bytes};
-  if constexpr (is_quantised(Form)) {
+  if constexpr (is_quantized(Form)) {
     const std::int64_t first = static_cast<std::int64_t>(row) * shape.groups;
     to.scales = reinterpret_cast<const float16*>(weight.scales) + first;
     if (weight.zeros != nullptr) to.zeros = weight.zeros + first;

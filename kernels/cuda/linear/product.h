@@ -31,7 +31,12 @@ struct Product {
   const RowTile* tiles = nullptr;
   const std::int32_t* tile_count = nullptr;
   int most_tiles = 0;  ///< no list is longer
-  int blocks = 0;      ///< of the grid that loops over the list
+  int blocks = 0;      ///< that fill the device: the grid that loops over a list has no more
+
+  /// Instead of `x` for many_rows_product: its rows in bfloat16, `rounded_stride` apart, a multiple of 8, with zeros
+  /// from the last input to there.
+  const void* rounded = nullptr;
+  std::int64_t rounded_stride = 0;
 };
 
 /// Rows of a tile of these kernels.
@@ -41,6 +46,15 @@ constexpr int kProductRows = 8;
 /// gated product) and 8 rows; its 8 warps share the inputs and add their sums in one order, which does not depend on
 /// the number of rows. Reads each weight once for 8 rows: bound by memory, 1/2, 1/4 or 1/8 FLOP a bit and row.
 void few_rows_product(const Product& args, Stream stream);
+
+/// Rows of a tile of many_rows_product.
+constexpr int kManyRows = 64;
+
+/// The same products for many rows, which come rounded: a block has 128 or 64 outputs (half of that gated) and 64 rows,
+/// which lie in shared memory (cp.async, two or three steps); weights go into registers once for 64 rows and are made
+/// bfloat16 there. Per 32 inputs, 16 outputs and 8 rows: two matrix instructions, and four float32 multiply-adds for
+/// the scales. Bound by mma.sync; below some hundred rows by memory.
+void many_rows_product(const Product& args, Stream stream);
 
 /// The same in float32 arithmetic, of weights of float32, int8 or int4: a warp has two outputs and 8 rows.
 void float_product(const Product& args, Stream stream);

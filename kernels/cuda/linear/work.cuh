@@ -30,7 +30,7 @@ __device__ __forceinline__ const float* input_row(const Product& args, int row) 
 /// A sum of integers times scales becomes one of weights, and gets its bias.
 template <WeightForm Form>
 __device__ __forceinline__ float finished_sum(const WeightView& weight, int row, float sum) {
-  if constexpr (is_quantised(Form)) sum *= weight.units[row];
+  if constexpr (is_quantized(Form)) sum *= weight.units[row];
   return weight.bias == nullptr ? sum : sum + weight.bias[row];
 }
 

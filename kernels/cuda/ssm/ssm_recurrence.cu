@@ -32,6 +32,10 @@ struct BlockRows {
   int rows = 0;
 };
 
+__device__ __forceinline__ bool left_out(const SsmRecurrence& args, int tokens) {
+  return args.few_tokens > 0 && tokens > args.few_tokens;
+}
+
 template <int N, int kRows, bool kOneDecay>
 __device__ __forceinline__ void stage(const SsmInputs& in, const BlockRows& block, std::int64_t token, int tokens,
                                       Staged<N, kRows, kOneDecay>& staged) {
@@ -73,7 +77,7 @@ __global__ void __launch_bounds__(kThreads) recurrence_kernel(const SsmRecurrenc
   const int begin = args.sequences.query_start_loc[sequence];
   const int end = args.sequences.query_start_loc[sequence + 1];
   const int write = args.sequences.state_write[sequence];
-  if (begin == end || write == 0) return;
+  if (begin == end || write == 0 || left_out(args, end - begin)) return;
   const int blocks = (in.head_dim + kBlockRows - 1) / kBlockRows;
   BlockRows block;
   block.head = static_cast<int>(blockIdx.x) / blocks;
@@ -156,7 +160,7 @@ __global__ void __launch_bounds__(kThreads) recurrence_any_kernel(const SsmRecur
   const int end = args.sequences.query_start_loc[sequence + 1];
   const int write = args.sequences.state_write[sequence];
   const int row = static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp;
-  if (write == 0 || row >= in.heads * in.head_dim) return;
+  if (write == 0 || row >= in.heads * in.head_dim || left_out(args, end - begin)) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int head = row / in.head_dim;
   const int p = row % in.head_dim;

@@ -18,6 +18,7 @@ namespace krait::cuda {
 struct SsmRecurrence {
   SsmInputs in{};  ///< without z
   Sequences sequences{};
+  int few_tokens = 0;  ///< above 0: sequences with more of them are left to the chunked scan
 };
 void ssm_recurrence(const SsmRecurrence& args, Stream stream);
 
