@@ -28,8 +28,9 @@ void refuse_flags_of_the_processor(const LoadOptions& options) {
   };
   if (options.cpu_isa != "auto") refuse("cpu-isa");
   if (options.threads != 0) refuse("threads");
-  if (options.numa != LoadOptions{}.numa) refuse("numa");
-  if (options.cpu_pinning != LoadOptions{}.cpu_pinning) refuse("cpu-pinning");
+  const auto asks_nothing = [](const std::string& value) { return value == "auto" || value == "off"; };
+  if (!asks_nothing(options.numa)) refuse("numa");
+  if (!asks_nothing(options.cpu_pinning)) refuse("cpu-pinning");
 }
 
 ChosenPlatform cuda_platform(const LoadOptions& options, int ordinal) {
