@@ -19,7 +19,9 @@ struct CacheGroup;
 struct BackendCapabilities {
   std::vector<std::string> platforms;  ///< empty: every platform that has the operations
   std::vector<DType> state_dtypes;     ///< of recurrent states; empty for attention
-  bool exact_splits = false;           ///< cutting a prompt anywhere leaves every bit of the answer as it is
+  /// Cutting a prompt anywhere leaves every bit of the answer as it is, on a platform whose operations allow it: the
+  /// CPU's do; on CUDA long prefills work in chunks and tiles.
+  bool exact_splits = false;
   bool snapshots_inside_prefill = false;
   bool drafts = false;
   bool batch_invariant = false;
