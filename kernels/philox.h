@@ -6,9 +6,11 @@
 namespace krait {
 
 /// Philox4x32 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3"): a counter-based generator, so that
-/// a draw is a function of its key and counter and of nothing before it. Ten rounds pass BigCrush.
-inline std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key,
-                                               int rounds = 10) {
+/// a draw is a function of its key and counter and of nothing before it. Ten rounds pass BigCrush. Always inlined:
+/// kernels of several instruction sets use it.
+[[gnu::always_inline]] constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                                                         std::array<std::uint32_t, 2> key,
+                                                                         int rounds = 10) {
   for (int round = 0; round < rounds; ++round) {
     const std::uint64_t product0 = std::uint64_t{0xD2511F53U} * counter[0];
     const std::uint64_t product1 = std::uint64_t{0xCD9E8D57U} * counter[2];

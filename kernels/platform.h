@@ -126,6 +126,9 @@ class Platform {
     return {};
   }
 
+  /// Whether its selective state space operations round float16 states stochastically (`StateCacheView::rounding`).
+  [[nodiscard]] virtual bool supports_stochastic_rounding() const { return false; }
+
   /// What the server uses when no `--compute-dtype` is given: the narrowest type that the processor multiplies
   /// natively.
   [[nodiscard]] virtual DType default_compute_dtype() const = 0;

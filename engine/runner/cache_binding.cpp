@@ -42,12 +42,14 @@ void bind_kv(const CacheGroup& group, ItemPool& pages) {
   }
 }
 
-/// Binds a recurrent group whose first layer's state starts `offset` bytes into a slot.
-void bind_state(const CacheGroup& group, ItemPool& slots, std::size_t offset) {
+/// Binds a recurrent group whose first layer's state starts `offset` bytes into a slot, and counts its layers.
+void bind_state(const CacheGroup& group, ItemPool& slots, std::size_t offset, StateRounding& rounding) {
   const auto& spec = std::get<MambaSpec>(group.spec);
   for (std::size_t i = 0; i < group.layers.size(); ++i, offset += bytes_per_request(group.spec)) {
     StateCacheView view;
     view.slot_stride = slots.item_bytes();
+    view.rounding = rounding;
+    ++rounding.layer;
     for (std::size_t t = 0; t < spec.tensors.size(); ++t) {
       std::byte* data = slots.base() + offset + state_tensor_offset(spec, t);
       const bool conv = spec.tensors[t].role == StateTensorSpec::Role::kConv;
@@ -88,13 +90,13 @@ CacheLayout make_cache_layout(const std::vector<CacheGroup>& groups, int block_s
   return layout;
 }
 
-void bind_caches(const std::vector<CacheGroup>& groups, CachePools& pools) {
+void bind_caches(const std::vector<CacheGroup>& groups, CachePools& pools, StateRounding rounding) {
   std::size_t slot_offset = 0;
   for (const CacheGroup& group : groups) {
     if (group.is_attention()) {
       bind_kv(group, pools.pages(*group.kv_group));
     } else {
-      bind_state(group, *pools.slots(), slot_offset);
+      bind_state(group, *pools.slots(), slot_offset, rounding);
       slot_offset += group.layers.size() * bytes_per_request(group.spec);
     }
   }

@@ -13,7 +13,8 @@ class CachePools;
 /// of the groups; every attention layer in the pages of its group's pool.
 CacheLayout make_cache_layout(const std::vector<CacheGroup>& groups, int block_size);
 
-/// Tells every layer where its part of the pools lies.
-void bind_caches(const std::vector<CacheGroup>& groups, CachePools& pools);
+/// Tells every layer where its part of the pools lies, and how its states are rounded: recurrent layers are numbered
+/// in the order of the slot.
+void bind_caches(const std::vector<CacheGroup>& groups, CachePools& pools, StateRounding rounding);
 
 }  // namespace krait

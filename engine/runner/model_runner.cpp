@@ -8,6 +8,7 @@
 #include "engine/constraint/mask_session.h"
 #include "engine/runner/cache_binding.h"
 #include "engine/runner/shared_item_guard.h"
+#include "engine/runner/state_rounding.h"
 #include "kernels/platform.h"
 #include "kernels/result.h"
 
@@ -42,6 +43,7 @@ ModelRunner::ModelRunner(Platform& platform, Model& model, const MambaConfig& ma
       workspace_(platform) {
   selective_state_update_.initialize(mamba);
   initialize_attn_backends(block_size);
+  state_rounding_ = choose_state_rounding(mamba, platform, groups_);
 }
 
 void ModelRunner::initialize_attn_backends(int block_size) {
@@ -65,7 +67,7 @@ CacheLayout ModelRunner::cache_layout() const { return make_cache_layout(groups_
 
 void ModelRunner::bind_pools(std::shared_ptr<CachePools> pools) {
   pools_ = std::move(pools);
-  bind_caches(groups_, *pools_);
+  bind_caches(groups_, *pools_, state_rounding_);
 }
 
 StepHandle ModelRunner::submit(StepPlan plan) {

@@ -8,6 +8,7 @@
 #include "engine/cache/cache_layout.h"
 #include "engine/runner/batch_builder.h"
 #include "engine/runner/step_plan.h"
+#include "kernels/stochastic_rounding.h"
 #include "models/backends/selective_state_update.h"
 #include "models/layers/cache_group.h"
 #include "models/layers/workspace.h"
@@ -57,6 +58,7 @@ class ModelRunner final : public StepRunner {
   std::vector<CacheGroup> groups_;
   std::vector<std::unique_ptr<MetadataBuilder>> builders_;
   std::size_t kv_groups_ = 0;
+  StateRounding state_rounding_;
   std::shared_ptr<CachePools> pools_;
   std::map<StepHandle, StepResult> done_;
   StepHandle next_handle_ = 1;

@@ -48,6 +48,7 @@ class CpuPlatform : public Platform {
   PackedWeight restore(const PackedImage& image) override;
   [[nodiscard]] DType default_compute_dtype() const override;
   [[nodiscard]] bool supports_compute_dtype(DType dtype) const override;
+  [[nodiscard]] bool supports_stochastic_rounding() const override { return true; }
   [[nodiscard]] int preferred_prefill_tile() const override;
   [[nodiscard]] int row_tile() const override;
 

@@ -241,7 +241,8 @@ struct SequencesKernelArgs {
   const std::int32_t* query_start_loc = nullptr;
   const std::int32_t* state_read = nullptr;
   const std::int32_t* state_write = nullptr;
-  const std::uint8_t* has_initial_state = nullptr;  ///< null: all have one
+  const std::uint8_t* has_initial_state = nullptr;    ///< null: all have one
+  const std::int32_t* num_computed_tokens = nullptr;  ///< null: none
 };
 
 struct ConvKernelArgs {

@@ -11,7 +11,7 @@ void CpuOperations::selective_scan(const SelectiveScanArgs& args) {
   const Index channels = args.channels;
   const Index group_width = Index{args.groups} * args.state_size;
   require(args.groups > 0 && channels % args.groups == 0, "groups of the scan");
-  require_recurrent_state(args.state);
+  require_selective_state(args.state);
   const SelectiveScanKernelArgs kernel{.x = const_matrix(args.x, tokens, channels, "x of the scan"),
                                        .dt = const_matrix(args.dt, tokens, channels, "dt"),
                                        .b = const_matrix(args.b, tokens, group_width, "B"),

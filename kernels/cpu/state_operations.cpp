@@ -34,7 +34,7 @@ void CpuOperations::ssm_scan(const SsmScanArgs& args) {
   const Index width = Index{args.heads} * args.head_dim;
   const Index group_width = Index{args.groups} * args.state_size;
   require(args.groups > 0 && args.heads % args.groups == 0, "groups of the scan");
-  require_recurrent_state(args.state);
+  require_selective_state(args.state);
   const SsmKernelArgs kernel{.x = const_matrix(args.x, tokens, width, "x of the scan"),
                              .dt = const_matrix(args.dt, tokens, args.heads, "dt"),
                              .b = const_matrix(args.b, tokens, group_width, "B"),
@@ -66,7 +66,8 @@ void CpuOperations::selective_state_update(const SelectiveStateUpdateArgs& args)
   require(args.state_read.size() == args.state_write.size(), "state slots");
   require(args.has_initial_state.empty() || args.has_initial_state.size() == args.state_write.size(),
           "initial state flags");
-  require_recurrent_state(args.state);
+  require(args.positions.empty() || args.positions.size() == args.state_write.size(), "positions");
+  require_selective_state(args.state);
   StateUpdateKernelArgs kernel;
   kernel.ssm = SsmKernelArgs{.x = const_matrix(args.x, batch, width, "x of the state update"),
                              .dt = const_matrix(args.dt, batch, args.dt_per_row ? width : args.heads, "dt"),
@@ -84,10 +85,12 @@ void CpuOperations::selective_state_update(const SelectiveStateUpdateArgs& args)
                              .sequences = {.query_start_loc = nullptr,
                                            .state_read = args.state_read.data(),
                                            .state_write = args.state_write.data(),
-                                           .has_initial_state = args.has_initial_state.data()},
+                                           .has_initial_state = args.has_initial_state.data(),
+                                           .num_computed_tokens = args.positions.data()},
                              .state = args.state,
                              .y = matrix(args.y, batch, width, "y of the state update")};
   if (args.has_initial_state.empty()) kernel.ssm.sequences.has_initial_state = nullptr;
+  if (args.positions.empty()) kernel.ssm.sequences.num_computed_tokens = nullptr;
   if (args.z.data != nullptr) kernel.z = const_matrix(args.z, batch, width, "z");
   kernel.dt_per_row = args.dt_per_row;
   kernel.dt_softplus = args.dt_softplus;

@@ -26,6 +26,7 @@ class CudaPlatform final : public Platform {
   PackedWeight pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) override;
   [[nodiscard]] DType default_compute_dtype() const override { return DType::kBFloat16; }
   [[nodiscard]] bool supports_compute_dtype(DType dtype) const override;
+  [[nodiscard]] bool supports_stochastic_rounding() const override { return true; }
   [[nodiscard]] int preferred_prefill_tile() const override { return 256; }
 
  private:

@@ -6,6 +6,20 @@
 #include "kernels/cuda/view_checks.h"
 
 namespace krait::cuda {
+namespace {
+
+StateSlots selective_slots(const StateCacheView& state) {
+  require_selective_state(state);
+  return {.data = state.recurrent, .stride = state.slot_stride, .dtype = state.recurrent_dtype};
+}
+
+/// Nothing is staged where nothing reads it.
+const std::int32_t* rounding_positions(StepStage& stage, const StateCacheView& state,
+                                       std::span<const std::int32_t> positions) {
+  return state.rounding.philox_rounds == 0 ? nullptr : stage.on_device(positions);
+}
+
+}  // namespace
 
 void CudaOperations::ssm_scan(const SsmScanArgs& args) {
   const Sequences sequences = staged_sequences(stage_, args.batch);
@@ -27,7 +41,9 @@ void CudaOperations::ssm_scan(const SsmScanArgs& args) {
                      .head_dim = args.head_dim,
                      .groups = args.groups,
                      .state_size = args.state_size,
-                     .state = recurrent_slots(args.state),
+                     .state = selective_slots(args.state),
+                     .rounding = args.state.rounding,
+                     .positions = rounding_positions(stage_, args.state, args.batch.num_computed_tokens),
                      .y = matrix(args.y, tokens, width, "y of the scan")};
   require(in.a != nullptr, "a scan without A");
   if (tokens == 0) return;
@@ -73,7 +89,9 @@ void CudaOperations::selective_scan(const SelectiveScanArgs& args) {
                      .head_dim = group_channels,
                      .groups = args.groups,
                      .state_size = args.state_size,
-                     .state = recurrent_slots(args.state),
+                     .state = selective_slots(args.state),
+                     .rounding = args.state.rounding,
+                     .positions = rounding_positions(stage_, args.state, args.batch.num_computed_tokens),
                      .y = matrix(args.y, tokens, args.channels, "y of the scan")};
   require(in.a != nullptr, "a scan without A");
   if (tokens > 0) ssm_recurrence({.in = in, .sequences = sequences}, stream_);
@@ -87,6 +105,7 @@ void CudaOperations::selective_state_update(const SelectiveStateUpdateArgs& args
   require(args.state_read.size() == args.state_write.size(), "state slots");
   require(args.has_initial_state.empty() || args.has_initial_state.size() == args.state_write.size(),
           "initial state flags");
+  require(args.positions.empty() || args.positions.size() == args.state_write.size(), "positions");
   SsmInputs in{.x = const_matrix(args.x, batch, width, "x of the state update"),
                .dt = const_matrix(args.dt, batch, args.dt_per_row ? width : args.heads, "dt"),
                .dt_per_row = args.dt_per_row,
@@ -107,7 +126,9 @@ void CudaOperations::selective_state_update(const SelectiveStateUpdateArgs& args
                .head_dim = args.head_dim,
                .groups = args.groups,
                .state_size = args.state_size,
-               .state = recurrent_slots(args.state),
+               .state = selective_slots(args.state),
+               .rounding = args.state.rounding,
+               .positions = rounding_positions(stage_, args.state, args.positions),
                .y = matrix(args.y, batch, width, "y of the state update")};
   if (args.z.data != nullptr) in.z = const_matrix(args.z, batch, width, "z");
   state_update({.in = in,

@@ -3,7 +3,7 @@
 #include "kernels/cuda/sequences.h"
 #include "kernels/cuda/step_stage.h"
 #include "kernels/operations/state_args.h"
-#include "kernels/view_checks.h"
+#include "kernels/state_checks.h"
 
 /// From a batch of sequences and its states to the kernels' plain arguments.
 namespace krait::cuda {
@@ -21,7 +21,7 @@ inline Sequences staged_sequences(StepStage& stage, const SequenceBatch& batch) 
 }
 
 inline StateSlots recurrent_slots(const StateCacheView& state) {
-  require(state.recurrent != nullptr && is_kernel_float(state.recurrent_dtype), "recurrent state");
+  require_recurrent_state(state);
   return {.data = state.recurrent, .stride = state.slot_stride, .dtype = state.recurrent_dtype};
 }
 

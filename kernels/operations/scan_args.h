@@ -76,8 +76,10 @@ struct SelectiveStateUpdateArgs {
   std::span<const std::int32_t> state_read{};         ///< [batch]
   std::span<const std::int32_t> state_write{};        ///< [batch]; null slot 0: the row is padding and is skipped
   std::span<const std::uint8_t> has_initial_state{};  ///< [batch], or empty: all have one
-  StateCacheView state{};                             ///< recurrent: [heads, head_dim, state_size]
-  TensorView y{};                                     ///< [batch, heads * head_dim]
+  std::span<const std::int32_t>
+      positions{};         ///< [batch] of the tokens in their sequences, or empty: all 0. Only for stochastic rounding
+  StateCacheView state{};  ///< recurrent: [heads, head_dim, state_size]
+  TensorView y{};          ///< [batch, heads * head_dim]
 };
 
 /// How a delta rule makes its log decay g <= 0 of a raw input u.

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "kernels/packed_weight.h"
+#include "kernels/stochastic_rounding.h"
 #include "kernels/tensor.h"
 
 namespace krait {
@@ -17,6 +18,7 @@ struct StateCacheView {
   std::size_t slot_stride = 0;     ///< bytes from a slot to the next
   DType conv_dtype = DType::kFloat32;
   DType recurrent_dtype = DType::kFloat32;
+  StateRounding rounding{};  ///< of float16 recurrent states, by the selective state space operations; others refuse it
 };
 
 /// Which sequences a varlen state kernel works on. Sequence i owns tokens [query_start_loc[i], query_start_loc[i+1]),
@@ -29,7 +31,7 @@ struct SequenceBatch {
   std::span<const std::int32_t> state_write{};        ///< [R]
   std::span<const std::uint8_t> has_initial_state{};  ///< [R]
   /// [R] tokens of each sequence before these, or empty: none. A platform that works in chunks puts their borders at
-  /// absolute multiples in the sequence.
+  /// absolute multiples in the sequence; stochastic rounding of the states draws by absolute positions.
   std::span<const std::int32_t> num_computed_tokens{};
 };
 

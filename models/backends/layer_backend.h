@@ -26,6 +26,7 @@ struct BackendCapabilities {
   bool drafts = false;
   bool batch_invariant = false;
   bool graph_capture = false;
+  bool stochastic_rounding = false;  ///< of float16 recurrent states (`StateCacheView::rounding`)
 };
 
 /// Base of what a group's metadata builder builds for a step.

@@ -59,6 +59,10 @@ std::span<const std::int32_t> MambaMetadata::state_write_d() const {
   return std::span(state_write).first(static_cast<std::size_t>(num_decodes));
 }
 
+std::span<const std::int32_t> MambaMetadata::positions_d() const {
+  return std::span(num_computed_tokens).first(static_cast<std::size_t>(num_decodes));
+}
+
 void fill_mamba_metadata(const BatchLayout& batch, int mamba_block_size, MambaMetadata& metadata) {
   metadata.num_prefills = batch.num_prefills;
   metadata.num_prefill_tokens = batch.num_prefill_tokens;
@@ -78,6 +82,7 @@ void fill_mamba_metadata(const BatchLayout& batch, int mamba_block_size, MambaMe
                                              [](std::uint8_t has) { return has != 0; });
   metadata.state_read = batch.state_read;
   metadata.state_write = batch.state_write;
+  metadata.num_computed_tokens = batch.num_computed_tokens;
   metadata.has_initial_states_d.assign(decodes, 1);
   metadata.num_accepted_tokens = batch.num_accepted_tokens;
   if (metadata.num_accepted_tokens.empty()) metadata.num_accepted_tokens.assign(decodes, 1);

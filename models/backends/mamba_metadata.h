@@ -41,6 +41,7 @@ struct MambaMetadata : LayerMetadata {
   std::vector<std::uint8_t> has_initial_states_p;  ///< [num_prefills]
   std::vector<std::int32_t> state_read;            ///< [num_reqs] slots
   std::vector<std::int32_t> state_write;           ///< [num_reqs] slots
+  std::vector<std::int32_t> num_computed_tokens;   ///< [num_reqs] before this step
   std::vector<std::int32_t> num_accepted_tokens;   ///< [num_decodes], at least 1
   std::vector<std::uint8_t> has_initial_states_d;  ///< [num_decodes], all 1: a decode always continues
   bool prep_initial_states = false;                ///< does any prefill continue
@@ -55,6 +56,7 @@ struct MambaMetadata : LayerMetadata {
   [[nodiscard]] SequenceBatch decode_batch() const;
   [[nodiscard]] std::span<const std::int32_t> state_read_d() const;
   [[nodiscard]] std::span<const std::int32_t> state_write_d() const;
+  [[nodiscard]] std::span<const std::int32_t> positions_d() const;
 };
 
 /// Builds the common part alone, for types that need nothing else.

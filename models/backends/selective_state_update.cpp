@@ -25,16 +25,6 @@ StartupError refuse(const std::string& message, const std::string& field) {
 void SelectiveStateUpdateDispatcher::initialize(const MambaConfig& config) {
   std::string name = config.backend;
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (config.enable_stochastic_rounding) {
-    throw refuse(
-        "--enable-mamba-cache-stochastic-rounding is not served by this version: it needs float16 SSM states on the "
-        "CUDA platform, which is not built yet",
-        "enable-mamba-cache-stochastic-rounding");
-  }
-  if (config.stochastic_rounding_philox_rounds != 0) {
-    throw refuse("--mamba-cache-philox-rounds has an effect only with --enable-mamba-cache-stochastic-rounding",
-                 "mamba-cache-philox-rounds");
-  }
   if (name == "native") {
     chosen_ = std::make_unique<NativeSelectiveStateUpdate>();
   } else if (name == "flashinfer") {

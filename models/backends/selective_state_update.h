@@ -19,8 +19,8 @@ class SelectiveStateUpdate {
 /// Holds the one that a runner uses. Belongs to the runner, not to the process: two models may differ.
 class SelectiveStateUpdateDispatcher {
  public:
-  /// Chooses by `config.backend` (case does not matter). Throws StartupError for an unknown name, for one that this
-  /// build does not contain (with how to get it), and for stochastic rounding, which no platform of this build offers.
+  /// Chooses by `config.backend` (case does not matter). Throws StartupError for an unknown name and for one that
+  /// this build does not contain (with how to get it).
   void initialize(const MambaConfig& config);
   /// Throws StartupError before `initialize`.
   [[nodiscard]] SelectiveStateUpdate& get() const;

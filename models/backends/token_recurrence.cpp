@@ -15,6 +15,15 @@ const BackendCapabilities& token_recurrence_capabilities() {
   return capabilities;
 }
 
+const BackendCapabilities& selective_recurrence_capabilities() {
+  static const BackendCapabilities capabilities = [] {
+    BackendCapabilities selective = token_recurrence_capabilities();
+    selective.stochastic_rounding = true;
+    return selective;
+  }();
+  return capabilities;
+}
+
 void convolve_waves(Operations& ops, std::span<const SequenceWave> waves, CausalConv1dArgs args) {
   for (const SequenceWave& wave : waves) {
     args.batch = wave.batch();

@@ -148,7 +148,7 @@ TEST_CASE("start-up refuses what a platform, a flag or a model cannot do, with a
   CHECK(error_of(options).find("'flashinfer' is not built in") != std::string::npos);
   options = demo_options();
   options.mamba.enable_stochastic_rounding = true;
-  CHECK(error_of(options).find("--enable-mamba-cache-stochastic-rounding") != std::string::npos);
+  CHECK(error_of(options).find("--enable-mamba-cache-stochastic-rounding rounds float16 states") != std::string::npos);
   options = demo_options();
   options.compute_dtype = DType::kInt8;
   CHECK(error_of(options).find("--compute-dtype int8 needs quantised weights") != std::string::npos);

@@ -85,7 +85,7 @@ def test_help_and_version(arguments: tuple[str, ...]) -> None:
         (("serve", DEMO, "--mamba-backend", "flashinfer"), ["flashinfer"]),
         (("serve", DEMO, "--mamba-attention-backend", "mamba2=magic"), ["magic", "mamba2"]),
         (("serve", DEMO, "--mamba-attention-backend", "mamba7=mamba2"), ["Invalid mamba type: 'mamba7'"]),
-        (("serve", DEMO, "--enable-mamba-cache-stochastic-rounding"), ["stochastic"]),
+        (("serve", DEMO, "--enable-mamba-cache-stochastic-rounding"), ["stochastic", "float32", "--mamba-ssm-cache-dtype float16"]),
         (("serve", DEMO, "--cache-memory", "1KiB"), ["cache"]),
         (("serve", "no-such-folder"), ["no-such-folder"]),
         (("serve", DEMO / "goldens"), ["config.json"]),

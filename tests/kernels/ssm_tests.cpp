@@ -46,26 +46,7 @@ std::vector<double> reference(const SsmModel& model, const SsmModel::Inputs& in)
 Matrix update(Operations& ops, const SsmModel& model, const SsmModel::Inputs& in, const Sequences& rows,
               const StateCacheView& state) {
   Matrix y(in.x.rows, in.x.columns, 77.0F);
-  SelectiveStateUpdateArgs args;
-  args.x = in.x.view();
-  args.dt = in.dt.view();
-  args.b = in.b.view();
-  args.c = in.c.view();
-  args.a = model.a.data.data();
-  args.d = model.d.data.data();
-  args.dt_bias = model.bias.data.data();
-  args.dt_min = model.dt_min;
-  args.dt_max = model.dt_max;
-  args.heads = model.heads;
-  args.head_dim = model.head_dim;
-  args.groups = model.groups;
-  args.state_size = model.state_size;
-  args.state_read = rows.read;
-  args.state_write = rows.write;
-  args.has_initial_state = rows.initial;
-  args.state = state;
-  args.y = y.view();
-  ops.selective_state_update(args);
+  ops.selective_state_update(model.update_args(in, rows, state, y));
   return y;
 }
 

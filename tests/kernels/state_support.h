@@ -26,6 +26,10 @@ struct StateSlots {
     const auto begin = memory.begin() + static_cast<std::ptrdiff_t>(view.slot_stride) * index;
     return {begin, begin + static_cast<std::ptrdiff_t>(view.slot_stride)};
   }
+  [[nodiscard]] std::vector<std::byte> recurrent_of(int index) const {
+    const std::vector<std::byte> bytes = slot(index);
+    return {bytes.begin() + (view.recurrent - memory.data()), bytes.end()};
+  }
   /// All states as numbers, slot by slot.
   void append_to(std::vector<float>& out) const {
     for (std::size_t offset = 0; offset < memory.size(); offset += view.slot_stride) {
@@ -125,10 +129,40 @@ struct SsmModel {
     [[nodiscard]] Inputs slice(std::int64_t begin, std::int64_t end) const {
       return {x.slice(begin, end), b.slice(begin, end), c.slice(begin, end), dt.slice(begin, end)};
     }
+    void append(const Inputs& other) {
+      x.append(other.x);
+      b.append(other.b);
+      c.append(other.c);
+      dt.append(other.dt);
+    }
   };
   Inputs inputs(Random& random, int tokens) const {
     return {random.matrix(tokens, heads * head_dim), random.matrix(tokens, groups * state_size),
             random.matrix(tokens, groups * state_size), random.matrix(tokens, heads, 2.0F)};
+  }
+  /// One token of each of `rows`, whose arrays must outlive it.
+  [[nodiscard]] SelectiveStateUpdateArgs update_args(const Inputs& in, const Sequences& rows,
+                                                     const StateCacheView& state, const Matrix& y) const {
+    SelectiveStateUpdateArgs args;
+    args.x = in.x.view();
+    args.dt = in.dt.view();
+    args.b = in.b.view();
+    args.c = in.c.view();
+    args.a = a.data.data();
+    args.d = d.data.data();
+    args.dt_bias = bias.data.data();
+    args.dt_min = dt_min;
+    args.dt_max = dt_max;
+    args.heads = heads;
+    args.head_dim = head_dim;
+    args.groups = groups;
+    args.state_size = state_size;
+    args.state_read = rows.read;
+    args.state_write = rows.write;
+    args.has_initial_state = rows.initial;
+    args.state = state;
+    args.y = y.view();
+    return args;
   }
   Matrix scan(Operations& ops, const Inputs& in, const Sequences& sequences, const StateCacheView& state) const {
     return scan(ops, in, sequences.batch(), state);

@@ -74,9 +74,10 @@ void store_channels(const SelectiveScanKernelArgs& args, const SelectiveScratch&
 }
 
 /// Channel `channel`, number `index` of its unit, through a chunk of tokens.
-template <typename V, typename StateType>
-void scan_channel(const SelectiveScanKernelArgs& args, const SelectiveScratch& s, Index channel, Index index,
-                  const typename StateType::Element* from, typename StateType::Element* to, bool fresh, Index tokens) {
+template <typename V, typename StateType, typename Rounding>
+void scan_channel(const SelectiveScanKernelArgs& args, const SelectiveScratch& s, const Rounding& rounding,
+                  Index channel, Index index, const typename StateType::Element* from, typename StateType::Element* to,
+                  bool fresh, Index tokens) {
   float dt[kSsmChunkTokens];
   float dtx[kSsmChunkTokens];
   for (Index t = 0; t < tokens; ++t) {
@@ -84,15 +85,16 @@ void scan_channel(const SelectiveScanKernelArgs& args, const SelectiveScratch& s
     dtx[t] = s.dtx[t * kSelectiveScanChannels + index];
   }
   copy_padded<V>(args.a + channel * args.state_size, s.row.a, args.state_size);
-  update_row<V, StateType>(s.row, from, to, args.state_size, fresh, dtx, tokens, ElementDecay<V>{s.row.a, dt});
+  update_row<V, StateType>(s.row, from, to, args.state_size, fresh, dtx, tokens, ElementDecay<V>{s.row.a, dt},
+                           rounding);
   for (Index t = 0; t < tokens; ++t) {
     s.y[t * kSelectiveScanChannels + index] = V::reduce_add(V::load(s.row.sums + t * kLanes));
   }
 }
 
-template <typename V, typename StateType>
-void scan_channels(const SelectiveScanKernelArgs& args, const SelectiveScratch& s, Index sequence, Index first,
-                   Index last) {
+template <typename V, typename StateType, typename Rounding>
+void scan_channels(const SelectiveScanKernelArgs& args, const SelectiveScratch& s, const Rounding& rounding,
+                   Index sequence, Index first, Index last) {
   using Element = typename StateType::Element;
   const SequencesKernelArgs& sequences = args.sequences;
   const Index end = sequences.query_start_loc[sequence + 1];
@@ -105,6 +107,7 @@ void scan_channels(const SelectiveScanKernelArgs& args, const SelectiveScratch& 
   const Element* from = slot(sequences.state_read[sequence]);
   Element* to = slot(write);
   const Index group_channels = args.channels / args.groups;
+  const Index start = first_position(sequences, sequence) - sequences.query_start_loc[sequence];
   for (Index token = sequences.query_start_loc[sequence]; token < end; token += kSsmChunkTokens) {
     const Index tokens = smaller(kSsmChunkTokens, end - token);
     load_channels<V>(args, s, first, last, token, tokens);
@@ -122,7 +125,8 @@ void scan_channels(const SelectiveScanKernelArgs& args, const SelectiveScratch& 
         }
       }
       const Index row = channel * args.state_size;
-      scan_channel<V, StateType>(args, s, channel, channel - first, from + row, to + row, fresh, tokens);
+      scan_channel<V, StateType>(args, s, rounding.row(channel, start + token), channel, channel - first, from + row,
+                                 to + row, fresh, tokens);
     }
     store_channels<V>(args, s, first, last, token, tokens);
     from = to;
@@ -134,10 +138,10 @@ template <typename V>
 void selective_scan(const SelectiveScanKernelArgs& args, Index begin, Index end, float* scratch) {
   const SelectiveScratch s = selective_scan_layout(args, scratch);
   const Index blocks = (args.channels + kSelectiveScanChannels - 1) / kSelectiveScanChannels;
-  with_stored<V>(args.state.recurrent_dtype, [&](auto stored) {
+  with_rounded_state<V>(args.state, [&](auto stored, const auto& rounding) {
     for (Index unit = begin; unit < end; ++unit) {
       const Index first = unit % blocks * kSelectiveScanChannels;
-      scan_channels<V, decltype(stored)>(args, s, unit / blocks, first,
+      scan_channels<V, decltype(stored)>(args, s, rounding, unit / blocks, first,
                                          smaller(first + kSelectiveScanChannels, args.channels));
     }
   });

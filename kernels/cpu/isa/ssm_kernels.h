@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cpu/isa/convert.h"
+#include "kernels/cpu/isa/state_rounding.h"
 #include "kernels/cpu/isa/vector_math.h"
 
 /// The selective state space recurrence, token by token. For each state row (head, p) and each vector v of its state:
@@ -81,9 +82,10 @@ struct ElementDecay {
 
 /// Runs kCount neighbouring vectors of one state row through `tokens` tokens, adding to the tokens' lane sums. The
 /// vectors of a row are added in order; two at a time only save traffic.
-template <typename V, typename StateType, int kCount, typename Decay>
+template <typename V, typename StateType, int kCount, typename Decay, typename Rounding>
 void run_vectors(const SsmScratch& s, const typename StateType::Element* from, typename StateType::Element* to,
-                 Index column, Index state_size, bool fresh, const float* dtx, Index tokens, const Decay& decay) {
+                 Index column, Index state_size, bool fresh, const float* dtx, Index tokens, const Decay& decay,
+                 const Rounding& rounding) {
   typename V::F state[kCount];
   for (int i = 0; i < kCount; ++i) {
     const Index at = column + i * kLanes;
@@ -97,7 +99,7 @@ void run_vectors(const SsmScratch& s, const typename StateType::Element* from, t
       const auto added = V::mul(input, V::load(s.b + t * s.width + at));
       state[i] = V::fma(state[i], decay(t, at), added);
       sum = V::fma(state[i], V::load(s.c + t * s.width + at), sum);
-      state[i] = StateType::round(state[i]);
+      state[i] = rounding.template round<V, StateType>(state[i], t, at);
     }
     V::store(s.sums + t * kLanes, sum);
   }
@@ -108,14 +110,16 @@ void run_vectors(const SsmScratch& s, const typename StateType::Element* from, t
 }
 
 /// One state row through up to kSsmChunkTokens tokens. `from` may be `to`.
-template <typename V, typename StateType, typename Decay>
+template <typename V, typename StateType, typename Decay, typename Rounding>
 void update_row(const SsmScratch& s, const typename StateType::Element* from, typename StateType::Element* to,
-                Index state_size, bool fresh, const float* dtx, Index tokens, const Decay& decay) {
+                Index state_size, bool fresh, const float* dtx, Index tokens, const Decay& decay,
+                const Rounding& rounding) {
   Index column = 0;
   for (; column + 2 * kLanes <= s.width; column += 2 * kLanes) {
-    run_vectors<V, StateType, 2>(s, from, to, column, state_size, fresh, dtx, tokens, decay);
+    run_vectors<V, StateType, 2>(s, from, to, column, state_size, fresh, dtx, tokens, decay, rounding);
   }
-  if (column < s.width) run_vectors<V, StateType, 1>(s, from, to, column, state_size, fresh, dtx, tokens, decay);
+  if (column < s.width)
+    run_vectors<V, StateType, 1>(s, from, to, column, state_size, fresh, dtx, tokens, decay, rounding);
 }
 
 /// What all rows of a head need of a chunk's tokens: dt, exp(dt A), x, B and C.
@@ -139,8 +143,8 @@ void prepare_chunk(const SsmKernelArgs& args, const SsmScratch& s, Index head, I
   }
 }
 
-template <typename V, typename StateType>
-void scan_head(const SsmKernelArgs& args, const SsmScratch& s, Index sequence, Index head) {
+template <typename V, typename StateType, typename Rounding>
+void scan_head(const SsmKernelArgs& args, const SsmScratch& s, const Rounding& rounding, Index sequence, Index head) {
   using Element = typename StateType::Element;
   const SequencesKernelArgs& sequences = args.sequences;
   const Index end = sequences.query_start_loc[sequence + 1];
@@ -153,6 +157,7 @@ void scan_head(const SsmKernelArgs& args, const SsmScratch& s, Index sequence, I
   bool fresh = sequences.has_initial_state != nullptr && sequences.has_initial_state[sequence] == 0;
   const Element* from = slot(sequences.state_read[sequence]);
   Element* to = slot(write);
+  const Index start = first_position(sequences, sequence) - sequences.query_start_loc[sequence];
   for (Index token = sequences.query_start_loc[sequence]; token < end; token += kSsmChunkTokens) {
     const Index tokens = smaller(kSsmChunkTokens, end - token);
     prepare_chunk<V>(args, s, head, token, tokens);
@@ -161,7 +166,7 @@ void scan_head(const SsmKernelArgs& args, const SsmScratch& s, Index sequence, I
       float dtx[kSsmChunkTokens];
       for (Index t = 0; t < tokens; ++t) dtx[t] = s.dt[t] * x[t];
       update_row<V, StateType>(s, from + p * args.state_size, to + p * args.state_size, args.state_size, fresh, dtx,
-                               tokens, HeadDecay<V>{s.decay});
+                               tokens, HeadDecay<V>{s.decay}, rounding.row(head * args.head_dim + p, start + token));
       for (Index t = 0; t < tokens; ++t) {
         const float sum = V::reduce_add(V::load(s.sums + t * kLanes));
         s.y[p * kSsmChunkTokens + t] = args.d != nullptr ? __builtin_fmaf(args.d[head], x[t], sum) : sum;
@@ -180,9 +185,9 @@ void scan_head(const SsmKernelArgs& args, const SsmScratch& s, Index sequence, I
 template <typename V>
 void ssm_scan(const SsmKernelArgs& args, Index begin, Index end, float* scratch) {
   const SsmScratch s = ssm_layout(args, scratch);
-  with_stored<V>(args.state.recurrent_dtype, [&](auto stored) {
+  with_rounded_state<V>(args.state, [&](auto stored, const auto& rounding) {
     for (Index unit = begin; unit < end; ++unit) {
-      scan_head<V, decltype(stored)>(args, s, unit / args.heads, unit % args.heads);
+      scan_head<V, decltype(stored)>(args, s, rounding, unit / args.heads, unit % args.heads);
     }
   });
 }

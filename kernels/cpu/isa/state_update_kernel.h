@@ -6,11 +6,12 @@ namespace krait::cpu {
 namespace {
 
 /// One (batch row, head) of the general single-token update.
-template <typename V, typename StateType>
+template <typename V, typename StateType, typename Rounding>
 struct StateUpdate {
   using Element = typename StateType::Element;
   const StateUpdateKernelArgs& args;
   const SsmScratch& s;
+  const Rounding& rounding;
   Index row;
   Index head;
 
@@ -41,14 +42,15 @@ struct StateUpdate {
   void update(Index p, const Element* from, Element* to, bool fresh, float dtx, float step) const {
     const SsmKernelArgs& ssm = args.ssm;
     const float* a = ssm.a + head * args.a_stride_head + p * args.a_stride_row;
+    const auto rounded = rounding.row(head * ssm.head_dim + p, first_position(ssm.sequences, row));
     if (args.a_stride_state == 0) {
       if (!one_decay()) set_decay(a[0], step);
-      update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, HeadDecay<V>{s.decay});
+      update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, HeadDecay<V>{s.decay}, rounded);
       return;
     }
     for (Index n = 0; n < ssm.state_size; ++n) s.a[n] = a[n * args.a_stride_state];
     for (Index n = ssm.state_size; n < s.width; ++n) s.a[n] = 0.0F;
-    update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, ElementDecay<V>{s.a, &step});
+    update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, ElementDecay<V>{s.a, &step}, rounded);
   }
 
   void run(Index first, Index end) const {
@@ -89,11 +91,12 @@ template <typename V>
 void state_update(const StateUpdateKernelArgs& args, Index begin, Index end, float* scratch) {
   const SsmScratch s = ssm_layout(args.ssm, scratch);
   const Index blocks = (args.ssm.head_dim + kStateUpdateRows - 1) / kStateUpdateRows;
-  with_stored<V>(args.ssm.state.recurrent_dtype, [&](auto stored) {
+  with_rounded_state<V>(args.ssm.state, [&](auto stored, const auto& rounding) {
     for (Index unit = begin; unit < end; ++unit) {
       const Index first = unit % blocks * kStateUpdateRows;
       const Index pair = unit / blocks;
-      const StateUpdate<V, decltype(stored)> update{args, s, pair / args.ssm.heads, pair % args.ssm.heads};
+      const StateUpdate<V, decltype(stored), std::decay_t<decltype(rounding)>> update{
+          args, s, rounding, pair / args.ssm.heads, pair % args.ssm.heads};
       update.run(first, smaller(first + kStateUpdateRows, args.ssm.head_dim));
     }
   });

@@ -2,6 +2,7 @@
 
 #include "kernels/cuda/rows.h"
 #include "kernels/cuda/sequences.h"
+#include "kernels/stochastic_rounding.h"
 
 namespace krait::cuda {
 
@@ -32,8 +33,10 @@ struct SsmInputs {
   int head_dim = 0;
   int groups = 1;
   int state_size = 0;
-  StateSlots state{};  ///< [heads, head_dim, state_size]
-  Rows y{};            ///< like x
+  StateSlots state{};                       ///< [heads, head_dim, state_size]
+  StateRounding rounding{};                 ///< of float16 states
+  const std::int32_t* positions = nullptr;  ///< [sequences] of their first tokens, or null: all 0; for the rounding
+  Rows y{};                                 ///< like x
 };
 
 }  // namespace krait::cuda

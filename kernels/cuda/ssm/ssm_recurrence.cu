@@ -1,6 +1,7 @@
 #include "kernels/cuda/ssm/ssm_recurrence.h"
 
 #include "kernels/cuda/ssm/ssm_inputs.cuh"
+#include "kernels/cuda/ssm/state_rounding.cuh"
 #include "kernels/cuda/ssm/state_rows.cuh"
 #include "kernels/cuda/ssm/state_sizes.h"
 #include "kernels/cuda/stored.cuh"
@@ -111,6 +112,7 @@ __global__ void __launch_bounds__(kThreads) recurrence_kernel(const SsmRecurrenc
   if (in.d != nullptr && own < block.rows) {
     skip = in.d[block.head * in.d_stride_head + (block.first + own) * in.d_stride_row];
   }
+  const int position = first_position(in, sequence);
   for (int token = begin; token < end; token += kTokens) {
     const int tokens = end - token < kTokens ? end - token : kTokens;
     stage(in, block, token, tokens, staged);
@@ -130,8 +132,9 @@ __global__ void __launch_bounds__(kThreads) recurrence_kernel(const SsmRecurrenc
           const float decay = kOneDecay ? staged.decay[t] : ptx::exp2_fast(dt * a[kOneDecay ? 0 : r][i]);
           state[r][i] = state[r][i] * decay + dtx * b[i];
           sums[r] += state[r][i] * c[i];
-          state[r][i] = to_float(from_float<State>(state[r][i]));
         }
+        round_state<State, N>(in, position + token - begin + t, block.head * in.head_dim + block.first + row, lane,
+                              state[r]);
       }
       const float sum = Layout::sum(sums, lane);
       if (writes) staged.y[t][own] = sum + skip * staged.x[t][own];
@@ -169,6 +172,7 @@ __global__ void __launch_bounds__(kThreads) recurrence_any_kernel(const SsmRecur
   std::byte* to = state_slot(in.state, write);
   const int group = head / (in.heads / in.groups);
   const float* a = in.a + head * in.a_stride_head + p * in.a_stride_row;
+  const int position = first_position(in, sequence);
   for (int token = begin; token < end; ++token) {
     const float* b = in.b.data + token * in.b.stride + group * in.state_size;
     const float* c = in.c.data + token * in.c.stride + group * in.state_size;
@@ -182,7 +186,7 @@ __global__ void __launch_bounds__(kThreads) recurrence_any_kernel(const SsmRecur
       const float before = zero ? 0.0F : load_stored(last, in.state.dtype, at);
       const float state = before * expf(dt * a[n * in.a_stride_state]) + dt * x * b[n];
       sum += state * c[n];
-      store_stored(to, in.state.dtype, at, state);
+      store_stored(to, in.state.dtype, at, round_element(in, position + token - begin, row, n, state));
     }
     sum = warp_sum(sum);
     if (lane == 0) in.y.data[token * in.y.stride + row] = finish_row(in, token, head, p, x, sum);

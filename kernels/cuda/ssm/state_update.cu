@@ -1,6 +1,7 @@
 #include "kernels/cuda/ssm/state_update.h"
 
 #include "kernels/cuda/ssm/ssm_inputs.cuh"
+#include "kernels/cuda/ssm/state_rounding.cuh"
 #include "kernels/cuda/ssm/state_rows.cuh"
 #include "kernels/cuda/ssm/state_sizes.h"
 #include "kernels/cuda/stored.cuh"
@@ -41,6 +42,7 @@ __global__ void __launch_bounds__(kThreads) update_kernel(const StateUpdate args
   }
   const float* x = in.x.data + token * in.x.stride + head * in.head_dim;
   float* y = in.y.data + token * in.y.stride + head * in.head_dim;
+  const int position = first_position(in, token);
   for (int rows = first + warp * Layout::kWarpRows; rows < end; rows += kWarps * Layout::kWarpRows) {
     float state[Layout::kRows][Layout::kLaneElements];
     float input[Layout::kRows];
@@ -69,7 +71,10 @@ __global__ void __launch_bounds__(kThreads) update_kernel(const StateUpdate args
         }
       }
       UNROLL for (int i = 0; i < Layout::kLaneElements; ++i) sums[r] += state[r][i] * c[i];
-      if (p < end) Layout::store(to + static_cast<std::int64_t>(p) * N, lane, state[r]);
+      if (p < end) {
+        round_state<State, N>(in, position, head * in.head_dim + p, lane, state[r]);
+        Layout::store(to + static_cast<std::int64_t>(p) * N, lane, state[r]);
+      }
     }
     const float sum = Layout::sum(sums, lane);
     const int p = rows + Layout::row(lane, Layout::summed(lane));
@@ -96,13 +101,14 @@ __global__ void __launch_bounds__(kThreads) update_any_kernel(const StateUpdate 
   const float* a = in.a + head * in.a_stride_head + p * in.a_stride_row;
   const float x = in.x.data[token * in.x.stride + row];
   const float dt = discrete_dt(in, token, in.dt_per_row ? row : head);
+  const int position = first_position(in, token);
   float sum = 0.0F;
   for (int n = lane; n < in.state_size; n += kWarp) {
     const std::int64_t at = static_cast<std::int64_t>(row) * in.state_size + n;
     const float before = fresh ? 0.0F : load_stored(from, in.state.dtype, at);
     const float state = before * expf(dt * a[n * in.a_stride_state]) + dt * x * b[n];
     sum += state * c[n];
-    store_stored(to, in.state.dtype, at, state);
+    store_stored(to, in.state.dtype, at, round_element(in, position, row, n, state));
   }
   sum = warp_sum(sum);
   if (lane == 0) in.y.data[token * in.y.stride + row] = finish_row(in, token, head, p, x, sum);

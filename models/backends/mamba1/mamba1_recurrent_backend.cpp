@@ -5,7 +5,7 @@
 
 namespace krait {
 
-const BackendCapabilities& Mamba1RecurrentBackend::capabilities() const { return token_recurrence_capabilities(); }
+const BackendCapabilities& Mamba1RecurrentBackend::capabilities() const { return selective_recurrence_capabilities(); }
 
 std::unique_ptr<MetadataBuilder> Mamba1RecurrentBackend::make_metadata_builder(const CacheGroup& /*group*/) const {
   return std::make_unique<MambaMetadataBuilder>();
@@ -67,6 +67,7 @@ void Mamba1RecurrentBackend::decode(const BackendContext& context, const MambaMe
   args.dt_bias = parameters.dt_bias.as<const float>();
   args.state_read = metadata.state_read_d();
   args.state_write = metadata.state_write_d();
+  args.positions = metadata.positions_d();
   args.state = state;
   args.y = activations.y;
   context.selective_state_update->update(*context.ops, args);

@@ -5,7 +5,7 @@
 #include "models/layers/cache_group.h"
 
 namespace krait {
-const BackendCapabilities& Mamba2RecurrentBackend::capabilities() const { return token_recurrence_capabilities(); }
+const BackendCapabilities& Mamba2RecurrentBackend::capabilities() const { return selective_recurrence_capabilities(); }
 
 std::unique_ptr<MetadataBuilder> Mamba2RecurrentBackend::make_metadata_builder(const CacheGroup& group) const {
   if (group.chunk_size < 1) {
@@ -71,6 +71,7 @@ void Mamba2RecurrentBackend::decode(const BackendContext& context, const Mamba2M
   args.state_size = parameters.state_size;
   args.state_read = metadata.state_read_d();
   args.state_write = metadata.state_write_d();
+  args.positions = metadata.positions_d();
   args.state = state;
   args.y = activations.y;
   context.selective_state_update->update(*context.ops, args);

@@ -63,15 +63,6 @@ TEST_CASE("a backend that is not built in is refused with advice, an unknown one
         "Unknown Mamba SSU backend: 'triton'. Valid options are: native, flashinfer");
 }
 
-TEST_CASE("stochastic rounding is refused until a platform offers it") {
-  MambaConfig config;
-  config.enable_stochastic_rounding = true;
-  CHECK(initialize_error(config).find("--enable-mamba-cache-stochastic-rounding is not served") == 0);
-  config.enable_stochastic_rounding = false;
-  config.stochastic_rounding_philox_rounds = 7;
-  CHECK(initialize_error(config).find("--mamba-cache-philox-rounds has an effect only with") == 0);
-}
-
 TEST_CASE("a call of 2 x 64 x 16 equals the recurrence written out") {
   constexpr int kBatch = 2;
   constexpr int kDim = 64;
