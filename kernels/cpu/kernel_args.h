@@ -280,9 +280,10 @@ struct SsmKernelArgs {
 };
 inline constexpr Index kSsmChunkTokens = 16;
 
-/// The general single-token update: `ssm` with its own strides for A, D and dt.
+/// The general update of single tokens or drafts: `ssm` with its own strides for A, D and dt.
 struct StateUpdateKernelArgs {
   SsmKernelArgs ssm;
+  Index tokens = 1;  ///< of each sequence
   ConstRows z;
   bool dt_per_row = false;
   bool dt_softplus = true;

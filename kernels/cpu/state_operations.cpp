@@ -59,20 +59,21 @@ void CpuOperations::ssm_scan(const SsmScanArgs& args) {
 }
 
 void CpuOperations::selective_state_update(const SelectiveStateUpdateArgs& args) {
-  const auto batch = static_cast<Index>(args.state_write.size());
+  const auto batch = static_cast<Index>(args.state_read.size());
+  const Index tokens = batch * args.tokens;
   const Index width = Index{args.heads} * args.head_dim;
   const Index group_width = Index{args.groups} * args.state_size;
   require(args.groups > 0 && args.heads % args.groups == 0 && args.a != nullptr, "groups or A of the state update");
-  require(args.state_read.size() == args.state_write.size(), "state slots");
-  require(args.has_initial_state.empty() || args.has_initial_state.size() == args.state_write.size(),
+  require(args.tokens >= 1 && static_cast<Index>(args.state_write.size()) == tokens, "state slots");
+  require(args.has_initial_state.empty() || args.has_initial_state.size() == args.state_read.size(),
           "initial state flags");
-  require(args.positions.empty() || args.positions.size() == args.state_write.size(), "positions");
+  require(args.positions.empty() || args.positions.size() == args.state_read.size(), "positions");
   require_selective_state(args.state);
   StateUpdateKernelArgs kernel;
-  kernel.ssm = SsmKernelArgs{.x = const_matrix(args.x, batch, width, "x of the state update"),
-                             .dt = const_matrix(args.dt, batch, args.dt_per_row ? width : args.heads, "dt"),
-                             .b = const_matrix(args.b, batch, group_width, "B"),
-                             .c = const_matrix(args.c, batch, group_width, "C"),
+  kernel.ssm = SsmKernelArgs{.x = const_matrix(args.x, tokens, width, "x of the state update"),
+                             .dt = const_matrix(args.dt, tokens, args.dt_per_row ? width : args.heads, "dt"),
+                             .b = const_matrix(args.b, tokens, group_width, "B"),
+                             .c = const_matrix(args.c, tokens, group_width, "C"),
                              .a = args.a,
                              .d = args.d,
                              .dt_bias = args.dt_bias,
@@ -88,10 +89,11 @@ void CpuOperations::selective_state_update(const SelectiveStateUpdateArgs& args)
                                            .has_initial_state = args.has_initial_state.data(),
                                            .num_computed_tokens = args.positions.data()},
                              .state = args.state,
-                             .y = matrix(args.y, batch, width, "y of the state update")};
+                             .y = matrix(args.y, tokens, width, "y of the state update")};
   if (args.has_initial_state.empty()) kernel.ssm.sequences.has_initial_state = nullptr;
   if (args.positions.empty()) kernel.ssm.sequences.num_computed_tokens = nullptr;
-  if (args.z.data != nullptr) kernel.z = const_matrix(args.z, batch, width, "z");
+  if (args.z.data != nullptr) kernel.z = const_matrix(args.z, tokens, width, "z");
+  kernel.tokens = args.tokens;
   kernel.dt_per_row = args.dt_per_row;
   kernel.dt_softplus = args.dt_softplus;
   kernel.a_stride_head = args.a_stride_head;

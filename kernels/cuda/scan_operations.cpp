@@ -98,19 +98,20 @@ void CudaOperations::selective_scan(const SelectiveScanArgs& args) {
 }
 
 void CudaOperations::selective_state_update(const SelectiveStateUpdateArgs& args) {
-  const auto batch = static_cast<std::int64_t>(args.state_write.size());
+  const auto batch = static_cast<std::int64_t>(args.state_read.size());
+  const std::int64_t tokens = batch * args.tokens;
   const std::int64_t width = std::int64_t{args.heads} * args.head_dim;
   const std::int64_t group_width = std::int64_t{args.groups} * args.state_size;
   require(args.groups > 0 && args.heads % args.groups == 0 && args.a != nullptr, "groups or A of the state update");
-  require(args.state_read.size() == args.state_write.size(), "state slots");
-  require(args.has_initial_state.empty() || args.has_initial_state.size() == args.state_write.size(),
+  require(args.tokens >= 1 && static_cast<std::int64_t>(args.state_write.size()) == tokens, "state slots");
+  require(args.has_initial_state.empty() || args.has_initial_state.size() == args.state_read.size(),
           "initial state flags");
-  require(args.positions.empty() || args.positions.size() == args.state_write.size(), "positions");
-  SsmInputs in{.x = const_matrix(args.x, batch, width, "x of the state update"),
-               .dt = const_matrix(args.dt, batch, args.dt_per_row ? width : args.heads, "dt"),
+  require(args.positions.empty() || args.positions.size() == args.state_read.size(), "positions");
+  SsmInputs in{.x = const_matrix(args.x, tokens, width, "x of the state update"),
+               .dt = const_matrix(args.dt, tokens, args.dt_per_row ? width : args.heads, "dt"),
                .dt_per_row = args.dt_per_row,
-               .b = const_matrix(args.b, batch, group_width, "B"),
-               .c = const_matrix(args.c, batch, group_width, "C"),
+               .b = const_matrix(args.b, tokens, group_width, "B"),
+               .c = const_matrix(args.c, tokens, group_width, "C"),
                .a = args.a,
                .a_stride_head = args.a_stride_head,
                .a_stride_row = args.a_stride_row,
@@ -129,13 +130,14 @@ void CudaOperations::selective_state_update(const SelectiveStateUpdateArgs& args
                .state = selective_slots(args.state),
                .rounding = args.state.rounding,
                .positions = rounding_positions(stage_, args.state, args.positions),
-               .y = matrix(args.y, batch, width, "y of the state update")};
-  if (args.z.data != nullptr) in.z = const_matrix(args.z, batch, width, "z");
+               .y = matrix(args.y, tokens, width, "y of the state update")};
+  if (args.z.data != nullptr) in.z = const_matrix(args.z, tokens, width, "z");
   state_update({.in = in,
                 .state_read = stage_.on_device(args.state_read),
                 .state_write = stage_.on_device(args.state_write),
                 .has_initial_state = stage_.on_device(args.has_initial_state),
-                .batch = static_cast<int>(batch)},
+                .batch = static_cast<int>(batch),
+                .tokens = args.tokens},
                stream_);
 }
 

@@ -48,16 +48,18 @@ struct SelectiveScanArgs {
   TensorView y{};          ///< [T, channels]
 };
 
-/// One token of the selective state space recurrence for each of `batch` rows (Gu and Dao, 2023, alg. 2; Mamba-2's
-/// scalar A is the case of stride 0): state[h,p,n] = state * exp(dt[h,p] A[h,p,n]) + dt[h,p] B[g,n] x[h,p];  y[h,p] =
-/// sum_n state C[g,n] + D x. Strides are in elements; a stride of 0 repeats a value.
+/// One token of the selective state space recurrence, or the few tokens of a draft, for each of `batch` sequences (Gu
+/// and Dao, 2023, alg. 2; Mamba-2's scalar A is the case of stride 0): state[h,p,n] = state * exp(dt[h,p] A[h,p,n]) +
+/// dt[h,p] B[g,n] x[h,p];  y[h,p] = sum_n state C[g,n] + D x. Strides are in elements; a stride of 0 repeats a value. T
+/// = batch * tokens.
 struct SelectiveStateUpdateArgs {
-  TensorView x{};   ///< [batch, heads * head_dim]
-  TensorView dt{};  ///< [batch, heads] or, with dt_per_row, [batch, heads * head_dim]; raw
+  int tokens = 1;   ///< of each sequence, one after another; each leaves its state in a slot of its own
+  TensorView x{};   ///< [T, heads * head_dim]
+  TensorView dt{};  ///< [T, heads] or, with dt_per_row, [T, heads * head_dim]; raw
   bool dt_per_row = false;
-  TensorView b{};  ///< [batch, groups * state]
-  TensorView c{};  ///< [batch, groups * state]
-  TensorView z{};  ///< [batch, heads * head_dim] or undefined: y *= silu(z)
+  TensorView b{};  ///< [T, groups * state]
+  TensorView c{};  ///< [T, groups * state]
+  TensorView z{};  ///< [T, heads * head_dim] or undefined: y *= silu(z)
   const float* a = nullptr;
   std::int64_t a_stride_head = 1;
   std::int64_t a_stride_row = 0;
@@ -74,12 +76,12 @@ struct SelectiveStateUpdateArgs {
   int groups = 1;
   int state_size = 0;
   std::span<const std::int32_t> state_read{};         ///< [batch]
-  std::span<const std::int32_t> state_write{};        ///< [batch]; null slot 0: the row is padding and is skipped
+  std::span<const std::int32_t> state_write{};        ///< [T]; null slot 0: padding, as what follows it of the sequence
   std::span<const std::uint8_t> has_initial_state{};  ///< [batch], or empty: all have one
-  std::span<const std::int32_t>
-      positions{};         ///< [batch] of the tokens in their sequences, or empty: all 0. Only for stochastic rounding
+  /// [batch] of the first tokens in their sequences, or empty: all 0. For stochastic rounding alone.
+  std::span<const std::int32_t> positions{};
   StateCacheView state{};  ///< recurrent: [heads, head_dim, state_size]
-  TensorView y{};          ///< [batch, heads * head_dim]
+  TensorView y{};          ///< [T, heads * head_dim]
 };
 
 /// How a delta rule makes its log decay g <= 0 of a raw input u.

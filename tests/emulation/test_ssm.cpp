@@ -85,6 +85,33 @@ TEST_CASE("emulated: the state update agrees with the CPU for every size that ha
   }
 }
 
+TEST_CASE("emulated: drafts of three tokens agree with the CPU") {
+  for (const int state_size : {16, 128, 20}) {
+    for (const DType dtype : kTypes) {
+      test::Random random(static_cast<std::uint32_t>(state_size));
+      const SsmModel model(random, 4, random.integer(1, 70), 2, state_size);
+      const auto in = model.inputs(random, 6);
+      CAPTURE(state_size, model.head_dim, dtype_name(dtype));
+      check_same(tolerance(dtype), [&](Operations& ops) {
+        StateSlots slots(9, 0, model.state_elements(), dtype, dtype);
+        const std::vector<std::int32_t> read{1, 2}, write{3, 4, 5, 6, 7, 0};
+        const std::vector<std::uint8_t> initial{0, 0};
+        const Sequences rows;
+        Matrix y(in.x.rows, in.x.columns, 77.0F);
+        SelectiveStateUpdateArgs args = model.update_args(in, rows, slots.view, y);
+        args.tokens = 3;
+        args.state_read = read;
+        args.state_write = write;
+        args.has_initial_state = initial;
+        ops.selective_state_update(args);
+        std::vector<float> out = y.data;
+        slots.append_to(out);
+        return out;
+      });
+    }
+  }
+}
+
 TEST_CASE("emulated: the token recurrence agrees with the CPU for every size that has a kernel") {
   for (const int state_size : {16, 64, 96, 128, 256}) {
     for (const DType dtype : kTypes) {

@@ -137,6 +137,57 @@ TEST_CASE("selective_state_update has the bits of a scan of one token") {
   }
 }
 
+TEST_CASE("A draft's tokens have the bits of as many single ones, and each leaves its state in its slot") {
+  for (const auto& machine : test::machines()) {
+    for (const DType dtype : kTypes) {
+      test::Random random(17);
+      const SsmModel model(random, 6, 40, 3, 33);
+      constexpr int kTokens = 3;
+      const auto in = model.inputs(random, 2 * kTokens);
+      StateSlots drafts(12, 0, model.state_elements(), dtype, dtype);
+      StateSlots singles(12, 0, model.state_elements(), dtype, dtype);
+      if (dtype == DType::kFloat16) {
+        drafts.view.rounding = singles.view.rounding = {.philox_rounds = 10, .seed = 4, .layer = 1};
+      }
+      // The second sequence starts here and has two tokens: the third is padding.
+      const std::vector<std::int32_t> read{1, 2}, write{3, 4, 5, 6, 7, 0}, positions{8, 0};
+      const std::vector<std::uint8_t> initial{1, 0};
+      for (StateSlots* slots : {&drafts, &singles}) {
+        Sequences before;
+        before.add(1, 1, 1, false);
+        update(machine->ops(), model, in.slice(0, 1), before, slots->view);
+      }
+      Sequences rows;
+      Matrix y(in.x.rows, in.x.columns, 77.0F);
+      SelectiveStateUpdateArgs args = model.update_args(in, rows, drafts.view, y);
+      args.tokens = kTokens;
+      args.state_read = read;
+      args.state_write = write;
+      args.has_initial_state = initial;
+      args.positions = positions;
+      machine->ops().selective_state_update(args);
+      Matrix expected;
+      for (int t = 0; t < 2 * kTokens; ++t) {
+        const auto sequence = static_cast<std::size_t>(t / kTokens);
+        const bool first = t % kTokens == 0;
+        const std::vector<std::int32_t> one_position{positions[sequence] + t % kTokens};
+        Sequences one;
+        one.add(1, first ? read[sequence] : write[static_cast<std::size_t>(t) - 1], write[static_cast<std::size_t>(t)],
+                !first || initial[sequence] != 0);
+        const auto token = in.slice(t, t + 1);
+        Matrix row(1, in.x.columns, 77.0F);
+        SelectiveStateUpdateArgs single = model.update_args(token, one, singles.view, row);
+        single.positions = one_position;
+        machine->ops().selective_state_update(single);
+        expected.append(row);
+      }
+      CAPTURE(machine->label, dtype_name(dtype));
+      CHECK(test::same_bits(y, expected));
+      CHECK(drafts.memory == singles.memory);
+    }
+  }
+}
+
 TEST_CASE("An empty sequence and the null slot change nothing") {
   test::Random random(4);
   const SsmModel model(random, 2, 3, 1, 8);

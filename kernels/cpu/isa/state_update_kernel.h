@@ -5,18 +5,18 @@
 namespace krait::cpu {
 namespace {
 
-/// One (batch row, head) of the general single-token update.
+/// One (sequence, head) of the general update: its tokens, one after another.
 template <typename V, typename StateType, typename Rounding>
 struct StateUpdate {
   using Element = typename StateType::Element;
   const StateUpdateKernelArgs& args;
   const SsmScratch& s;
   const Rounding& rounding;
-  Index row;
+  Index sequence;
   Index head;
 
   /// dt of one state row, or of the head.
-  [[nodiscard]] float dt(Index p) const {
+  [[nodiscard]] float dt(Index row, Index p) const {
     const SsmKernelArgs& ssm = args.ssm;
     const Index index = args.dt_per_row ? head * ssm.head_dim + p : head;
     auto dt = V::set1(ssm.dt.data[row * ssm.dt.stride + index]);
@@ -26,7 +26,7 @@ struct StateUpdate {
     return lanes[0];
   }
 
-  void load_inputs() const {
+  void load_inputs(Index row) const {
     const SsmKernelArgs& ssm = args.ssm;
     const Index group = head / (ssm.heads / ssm.groups);
     copy_padded<V>(ssm.b.data + row * ssm.b.stride + group * ssm.state_size, s.b, ssm.state_size);
@@ -39,10 +39,10 @@ struct StateUpdate {
   }
   void set_decay(float a, float step) const { V::store(s.decay, Math<V>::exp(V::mul(V::set1(step), V::set1(a)))); }
 
-  void update(Index p, const Element* from, Element* to, bool fresh, float dtx, float step) const {
+  void update(Index p, const Element* from, Element* to, bool fresh, float dtx, float step, Index position) const {
     const SsmKernelArgs& ssm = args.ssm;
     const float* a = ssm.a + head * args.a_stride_head + p * args.a_stride_row;
-    const auto rounded = rounding.row(head * ssm.head_dim + p, first_position(ssm.sequences, row));
+    const auto rounded = rounding.row(head * ssm.head_dim + p, position);
     if (args.a_stride_state == 0) {
       if (!one_decay()) set_decay(a[0], step);
       update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, HeadDecay<V>{s.decay}, rounded);
@@ -53,26 +53,39 @@ struct StateUpdate {
     update_row<V, StateType>(s, from, to, ssm.state_size, fresh, &dtx, 1, ElementDecay<V>{s.a, &step}, rounded);
   }
 
+  /// State rows [first, end).
   void run(Index first, Index end) const {
     const SsmKernelArgs& ssm = args.ssm;
-    const Index write = ssm.sequences.state_write[row];
-    if (write == 0) return;
     const auto slot = [&](Index index) {
       std::byte* bytes = ssm.state.recurrent + index * static_cast<Index>(ssm.state.slot_stride);
       return reinterpret_cast<Element*>(bytes) + head * ssm.head_dim * ssm.state_size;
     };
     const std::uint8_t* initial = ssm.sequences.has_initial_state;
-    const bool fresh = initial != nullptr && initial[row] == 0;
-    const Element* from = slot(ssm.sequences.state_read[row]);
-    Element* to = slot(write);
-    load_inputs();
-    float step = args.dt_per_row ? 0.0F : dt(0);
+    bool fresh = initial != nullptr && initial[sequence] == 0;
+    const Element* from = slot(ssm.sequences.state_read[sequence]);
+    const Index position = first_position(ssm.sequences, sequence);
+    for (Index t = 0; t < args.tokens; ++t) {
+      const Index row = sequence * args.tokens + t;
+      const Index write = ssm.sequences.state_write[row];
+      if (write == 0) return;
+      Element* to = slot(write);
+      run_token(row, first, end, from, to, fresh, position + t);
+      from = to;
+      fresh = false;
+    }
+  }
+
+  void run_token(Index row, Index first, Index end, const Element* from, Element* to, bool fresh,
+                 Index position) const {
+    const SsmKernelArgs& ssm = args.ssm;
+    load_inputs(row);
+    float step = args.dt_per_row ? 0.0F : dt(row, 0);
     if (one_decay()) set_decay(ssm.a[head * args.a_stride_head], step);
     for (Index p = first; p < end; ++p) {
       const Index column = head * ssm.head_dim + p;
       const float x = ssm.x.data[row * ssm.x.stride + column];
-      if (args.dt_per_row) step = dt(p);
-      update(p, from + p * ssm.state_size, to + p * ssm.state_size, fresh, step * x, step);
+      if (args.dt_per_row) step = dt(row, p);
+      update(p, from + p * ssm.state_size, to + p * ssm.state_size, fresh, step * x, step, position);
       float y = V::reduce_add(V::load(s.sums));
       if (ssm.d != nullptr) y = __builtin_fmaf(ssm.d[head * args.d_stride_head + p * args.d_stride_row], x, y);
       ssm.y.data[row * ssm.y.stride + column] = y;

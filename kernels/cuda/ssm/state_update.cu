@@ -12,23 +12,37 @@ namespace {
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarp;
 
-/// A block: a row of the batch (y), `block_rows` rows of a head (x). kOneDecay: one a head, else one an element.
+__device__ __forceinline__ bool starts_fresh(const StateUpdate& args, int sequence) {
+  return args.has_initial_state != nullptr && args.has_initial_state[sequence] == 0;
+}
+
+/// Rows [first, end) of a head.
+struct HeadRows {
+  int head = 0;
+  int first = 0;
+  int end = 0;
+};
+
+/// One token of a sequence: its row of the inputs, where it is in its sequence, and the head's state before it (null:
+/// zeros) and after it.
+template <typename State>
+struct UpdateToken {
+  int row = 0;
+  int position = 0;
+  const State* from = nullptr;
+  State* to = nullptr;
+};
+
+/// A block's rows through one token. A lane reads what it writes, and no other does.
 template <typename State, int N, bool kOneDecay>
-__global__ void __launch_bounds__(kThreads) update_kernel(const StateUpdate args, const int block_rows) {
+__device__ __forceinline__ void update_rows_of_head(const SsmInputs& in, const HeadRows& block,
+                                                    const UpdateToken<State>& at) {
   using Layout = StateRows<State, N>;
-  const SsmInputs& in = args.in;
-  const auto token = static_cast<int>(blockIdx.y);
-  const int write = args.state_write[token];
-  if (write == 0) return;
-  const int blocks = (in.head_dim + block_rows - 1) / block_rows;
-  const int head = static_cast<int>(blockIdx.x) / blocks;
-  const int first = static_cast<int>(blockIdx.x) % blocks * block_rows;
-  const int end = first + block_rows < in.head_dim ? first + block_rows : in.head_dim;
+  const int head = block.head;
+  const int end = block.end;
+  const int token = at.row;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
-  const bool fresh = args.has_initial_state != nullptr && args.has_initial_state[token] == 0;
-  const State* from = head_state<State>(in, args.state_read[token], head);
-  State* to = head_state<State>(in, write, head);
   const int group = head / (in.heads / in.groups);
   float b[Layout::kLaneElements];
   float c[Layout::kLaneElements];
@@ -42,14 +56,13 @@ __global__ void __launch_bounds__(kThreads) update_kernel(const StateUpdate args
   }
   const float* x = in.x.data + token * in.x.stride + head * in.head_dim;
   float* y = in.y.data + token * in.y.stride + head * in.head_dim;
-  const int position = first_position(in, token);
-  for (int rows = first + warp * Layout::kWarpRows; rows < end; rows += kWarps * Layout::kWarpRows) {
+  for (int rows = block.first + warp * Layout::kWarpRows; rows < end; rows += kWarps * Layout::kWarpRows) {
     float state[Layout::kRows][Layout::kLaneElements];
     float input[Layout::kRows];
     UNROLL for (int r = 0; r < Layout::kRows; ++r) {
       const int p = rows + Layout::row(lane, r);
       UNROLL for (int i = 0; i < Layout::kLaneElements; ++i) state[r][i] = 0.0F;
-      if (p < end && !fresh) Layout::load(from + static_cast<std::int64_t>(p) * N, lane, state[r]);
+      if (p < end && at.from != nullptr) Layout::load(at.from + static_cast<std::int64_t>(p) * N, lane, state[r]);
       input[r] = p < end ? x[p] : 0.0F;
     }
     float sums[Layout::kRows];
@@ -72,8 +85,8 @@ __global__ void __launch_bounds__(kThreads) update_kernel(const StateUpdate args
       }
       UNROLL for (int i = 0; i < Layout::kLaneElements; ++i) sums[r] += state[r][i] * c[i];
       if (p < end) {
-        round_state<State, N>(in, position, head * in.head_dim + p, lane, state[r]);
-        Layout::store(to + static_cast<std::int64_t>(p) * N, lane, state[r]);
+        round_state<State, N>(in, at.position, head * in.head_dim + p, lane, state[r]);
+        Layout::store(at.to + static_cast<std::int64_t>(p) * N, lane, state[r]);
       }
     }
     const float sum = Layout::sum(sums, lane);
@@ -82,36 +95,65 @@ __global__ void __launch_bounds__(kThreads) update_kernel(const StateUpdate args
   }
 }
 
+/// A block: a sequence (y), `block_rows` rows of a head (x). kOneDecay: one a head, else one an element.
+template <typename State, int N, bool kOneDecay>
+__global__ void __launch_bounds__(kThreads) update_kernel(const StateUpdate args, const int block_rows) {
+  const SsmInputs& in = args.in;
+  const auto sequence = static_cast<int>(blockIdx.y);
+  const int blocks = (in.head_dim + block_rows - 1) / block_rows;
+  HeadRows block;
+  block.head = static_cast<int>(blockIdx.x) / blocks;
+  block.first = static_cast<int>(blockIdx.x) % blocks * block_rows;
+  block.end = block.first + block_rows < in.head_dim ? block.first + block_rows : in.head_dim;
+  UpdateToken<State> at;
+  at.position = first_position(in, sequence);
+  if (!starts_fresh(args, sequence)) at.from = head_state<State>(in, args.state_read[sequence], block.head);
+  for (int t = 0; t < args.tokens; ++t, ++at.position) {
+    at.row = sequence * args.tokens + t;
+    const int write = args.state_write[at.row];
+    if (write == 0) return;
+    at.to = head_state<State>(in, write, block.head);
+    update_rows_of_head<State, N, kOneDecay>(in, block, at);
+    at.from = at.to;
+  }
+}
+
 /// Any state size and strides: a warp a row.
 __global__ void __launch_bounds__(kThreads) update_any_kernel(const StateUpdate args) {
   const SsmInputs& in = args.in;
-  const auto token = static_cast<int>(blockIdx.y);
-  const int write = args.state_write[token];
+  const auto sequence = static_cast<int>(blockIdx.y);
   const int row = static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp;
-  if (write == 0 || row >= in.heads * in.head_dim) return;
+  if (row >= in.heads * in.head_dim) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int head = row / in.head_dim;
   const int p = row % in.head_dim;
-  const bool fresh = args.has_initial_state != nullptr && args.has_initial_state[token] == 0;
-  const std::byte* from = state_slot(in.state, args.state_read[token]);
-  std::byte* to = state_slot(in.state, write);
   const int group = head / (in.heads / in.groups);
-  const float* b = in.b.data + token * in.b.stride + group * in.state_size;
-  const float* c = in.c.data + token * in.c.stride + group * in.state_size;
   const float* a = in.a + head * in.a_stride_head + p * in.a_stride_row;
-  const float x = in.x.data[token * in.x.stride + row];
-  const float dt = discrete_dt(in, token, in.dt_per_row ? row : head);
-  const int position = first_position(in, token);
-  float sum = 0.0F;
-  for (int n = lane; n < in.state_size; n += kWarp) {
-    const std::int64_t at = static_cast<std::int64_t>(row) * in.state_size + n;
-    const float before = fresh ? 0.0F : load_stored(from, in.state.dtype, at);
-    const float state = before * expf(dt * a[n * in.a_stride_state]) + dt * x * b[n];
-    sum += state * c[n];
-    store_stored(to, in.state.dtype, at, round_element(in, position, row, n, state));
+  bool fresh = starts_fresh(args, sequence);
+  const std::byte* from = state_slot(in.state, args.state_read[sequence]);
+  for (int t = 0; t < args.tokens; ++t) {
+    const int token = sequence * args.tokens + t;
+    const int write = args.state_write[token];
+    if (write == 0) return;
+    std::byte* to = state_slot(in.state, write);
+    const float* b = in.b.data + token * in.b.stride + group * in.state_size;
+    const float* c = in.c.data + token * in.c.stride + group * in.state_size;
+    const float x = in.x.data[token * in.x.stride + row];
+    const float dt = discrete_dt(in, token, in.dt_per_row ? row : head);
+    const int position = first_position(in, sequence) + t;
+    float sum = 0.0F;
+    for (int n = lane; n < in.state_size; n += kWarp) {
+      const std::int64_t at = static_cast<std::int64_t>(row) * in.state_size + n;
+      const float before = fresh ? 0.0F : load_stored(from, in.state.dtype, at);
+      const float state = before * expf(dt * a[n * in.a_stride_state]) + dt * x * b[n];
+      sum += state * c[n];
+      store_stored(to, in.state.dtype, at, round_element(in, position, row, n, state));
+    }
+    sum = warp_sum(sum);
+    if (lane == 0) in.y.data[token * in.y.stride + row] = finish_row(in, token, head, p, x, sum);
+    from = to;
+    fresh = false;
   }
-  sum = warp_sum(sum);
-  if (lane == 0) in.y.data[token * in.y.stride + row] = finish_row(in, token, head, p, x, sum);
 }
 
 template <typename State, int N, bool kOneDecay>
