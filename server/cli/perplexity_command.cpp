@@ -64,6 +64,8 @@ LoadOptions make_reference_options(const CommandInput& input, const PerplexityFl
   for (const char* cache : {"kv-cache-dtype", "mamba-cache-dtype", "mamba-ssm-cache-dtype"}) {
     set_option(reference.values, cache, "auto", "--reference");
   }
+  set_option(reference.values, "enable-mamba-cache-stochastic-rounding", "false", "--reference");
+  set_option(reference.values, "mamba-cache-philox-rounds", "0", "--reference");
   LoadOptions options = make_load_options(reference.values, resolve_model_or_throw(reference));
   options.cache_dir.clear();
   return options;

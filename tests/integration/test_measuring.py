@@ -51,6 +51,10 @@ def test_the_reference_is_float32_and_agrees_with_itself(fable: Path) -> None:
                         "--mamba-ssm-cache-dtype", "bfloat16")
     assert caches["reference_perplexity"] == rounded["reference_perplexity"]
     assert 0 < caches["mean_kl_divergence"] < 1e-2
+    stochastic = perplexity("--file", fable, "--compute-dtype", "float32", "--reference", "--mamba-ssm-cache-dtype",
+                            "float16", "--enable-mamba-cache-stochastic-rounding", "--mamba-cache-philox-rounds", 7)
+    assert stochastic["reference_perplexity"] == rounded["reference_perplexity"]
+    assert 0 < stochastic["mean_kl_divergence"] < 1e-5
 
 
 @pytest.mark.parametrize(("compute", "weights", "percent"), [("bfloat16", "none", 0.2), ("float32", "int8", 0.5)])
