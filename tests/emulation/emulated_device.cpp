@@ -6,11 +6,13 @@
 #include <string>
 
 #include "kernels/cpu/cpu_memory.h"
+#include "tests/emulation/device_memory.h"
 #include "tests/emulation/platform_under_test.h"
 
 namespace krait::test {
 namespace {
 
+/// The host's own memory, begun as NaN.
 Buffer allocate_nan(std::size_t bytes) {
   constexpr std::size_t kAlignment = 256;
   // Exactly as many as asked for: AddressSanitizer sees the first byte past the end.
@@ -27,9 +29,11 @@ class EmulatedDevice final : public cuda::Device {
   [[nodiscard]] int architecture() const override { return 90; }
   [[nodiscard]] int multiprocessors() const override { return 4; }
   [[nodiscard]] std::size_t free_memory() const override { return cpu::available_memory(); }
-  Buffer allocate(std::size_t bytes) override { return allocate_nan(bytes); }
+  Buffer allocate(std::size_t bytes) override { return heap_->allocate(bytes); }
   Buffer allocate_pinned(std::size_t bytes) override { return allocate_nan(bytes); }
-  std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) override { return cpu::reserve_memory(capacity); }
+  std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) override {
+    return cuda::emulation::reserve_device_memory(capacity);
+  }
   cuda::Stream create_stream() override { return this; }
   void destroy_stream(cuda::Stream /*stream*/) override {}
   void wait(cuda::Stream /*stream*/) override {}
@@ -45,13 +49,17 @@ class EmulatedDevice final : public cuda::Device {
 
  private:
   static void copy(void* to, const void* from, std::size_t bytes) {
+    const cuda::emulation::DeviceAccess access;
     if (bytes > 0) std::memmove(to, from, bytes);
   }
+
+  std::shared_ptr<cuda::emulation::DeviceHeap> heap_ = std::make_shared<cuda::emulation::DeviceHeap>();
 };
 
 class EmulatedGemm final : public cuda::Gemm {
  public:
   void run(const cuda::GemmArgs& args, cuda::Stream /*stream*/) override {
+    const cuda::emulation::DeviceAccess access;
     for (int row = 0; row < args.m; ++row) {
       for (int column = 0; column < args.n; ++column) {
         double sum = 0.0;

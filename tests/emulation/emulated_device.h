@@ -6,8 +6,8 @@
 
 namespace krait::test {
 
-/// A device without a GPU: its memory is the host's (begun as NaN), its streams do everything at once. Kernels run on
-/// the emulated grid.
+/// A device without a GPU: its memory is the host's, which only the device may touch (device_memory.h), its streams do
+/// everything at once. Kernels run on the emulated grid.
 std::unique_ptr<cuda::Device> make_emulated_device();
 /// The dense product in plain loops, each sum in double precision.
 std::unique_ptr<cuda::Gemm> make_emulated_gemm();

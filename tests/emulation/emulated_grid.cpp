@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/emulation/device_memory.h"
 #include "tests/emulation/fiber.h"
 
 namespace krait::cuda::emulation {
@@ -382,6 +383,7 @@ void set_order(Order order, std::uint32_t seed) {
 void run_grid(const Index& grid, const Index& block, std::size_t dynamic_shared, const std::function<void()>& thread) {
   Machine& machine = Machine::instance();
   const std::lock_guard lock(machine.turn);
+  const DeviceAccess access;
   machine.run(grid, block, dynamic_shared, thread);
 }
 

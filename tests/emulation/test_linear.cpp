@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
-#include <cstring>
 
 #include "kernels/cuda/cuda_weight.h"
 #include "tests/emulation/emulation_support.h"
@@ -235,7 +234,10 @@ TEST_CASE("emulated: weights larger than a piece of the upload arrive whole") {
     void* data = dtype == DType::kFloat32 ? static_cast<void*>(floats.data()) : static_cast<void*>(halves.data());
     const PackedWeight weight = pair.gpu->pack({.parts = {TensorView(data, dtype, Shape{outputs, inputs})}},
                                                {.compute_dtype = DType::kBFloat16}, {});
-    CHECK(std::memcmp(cuda::cuda_weight(weight).view.values, halves.data(), halves.size() * 2) == 0);
+    std::vector<std::uint16_t> arrived(halves.size());
+    pair.queue->download(arrived.data(), TensorView(cuda::cuda_weight(weight).values.data.get(), DType::kBFloat16,
+                                                    Shape{outputs, inputs}));
+    CHECK(arrived == halves);
   }
 }
 
