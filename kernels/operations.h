@@ -29,6 +29,8 @@ class Operations {
   virtual void gated_rms_norm(const GatedRmsNormArgs& args) = 0;
   virtual void qk_norm_rope_write_kv(const WriteKvArgs& args) = 0;
   virtual void paged_attention(const PagedAttentionArgs& args) = 0;
+  /// Whether convolutions and recurrences take `SequenceBatch::snapshots`. Where not, sequences are cut at them.
+  [[nodiscard]] virtual bool leaves_snapshots() const { return false; }
   virtual void causal_conv1d(const CausalConv1dArgs& args) = 0;
   virtual void grouped_causal_conv1d(const GroupedCausalConv1dArgs& args) = 0;
   virtual void ssm_scan(const SsmScanArgs& args) = 0;

@@ -1,4 +1,5 @@
 #include "kernels/cuda/convolution/causal_conv1d.h"
+#include "kernels/cuda/convolution/conv_snapshots.h"
 #include "kernels/cuda/convolution/grouped_conv1d.h"
 #include "kernels/cuda/cuda_operations.h"
 #include "kernels/cuda/staged_sequences.h"
@@ -20,6 +21,17 @@ StateSlots conv_slots(const StateCacheView& state, int kernel) {
   return {.data = state.conv, .stride = state.slot_stride, .dtype = state.conv_dtype};
 }
 
+/// The part of a convolution that its snapshots need.
+template <typename Convolution>
+ConvSnapshots snapshots_of(const Convolution& convolution) {
+  return {.x = convolution.x,
+          .initial = convolution.initial,
+          .kernel = convolution.kernel,
+          .channels = convolution.channels,
+          .sequences = convolution.sequences,
+          .state = convolution.state};
+}
+
 }  // namespace
 
 void CudaOperations::causal_conv1d(const CausalConv1dArgs& args) {
@@ -27,19 +39,20 @@ void CudaOperations::causal_conv1d(const CausalConv1dArgs& args) {
   const std::int32_t tokens = args.batch.query_start_loc.back();
   const auto kernel = static_cast<int>(args.weight.rows());
   const std::int64_t channels = args.weight.columns();
-  cuda::causal_conv1d({.x = const_matrix(args.x, tokens, channels, "x of the convolution"),
-                       .weight = const_matrix(args.weight, kernel, channels, "convolution weight"),
-                       .bias = vector_or_null(args.bias, channels, "convolution bias"),
-                       .initial = vector_or_null(args.initial, channels, "initial inputs of the convolution"),
-                       .silu = args.silu,
-                       .kernel = kernel,
-                       .channels = static_cast<int>(channels),
-                       .sequences = staged_sequences(stage_, args.batch),
-                       .state = conv_slots(args.state, kernel),
-                       .out = matrix(args.out, tokens, channels, "convolution out"),
-                       .tokens = tokens,
-                       .one_token_each = one_token_each(args.batch.query_start_loc)},
-                      stream_);
+  const CausalConv1d conv{.x = const_matrix(args.x, tokens, channels, "x of the convolution"),
+                          .weight = const_matrix(args.weight, kernel, channels, "convolution weight"),
+                          .bias = vector_or_null(args.bias, channels, "convolution bias"),
+                          .initial = vector_or_null(args.initial, channels, "initial inputs of the convolution"),
+                          .silu = args.silu,
+                          .kernel = kernel,
+                          .channels = static_cast<int>(channels),
+                          .sequences = staged_sequences(stage_, args.batch),
+                          .state = conv_slots(args.state, kernel),
+                          .out = matrix(args.out, tokens, channels, "convolution out"),
+                          .tokens = tokens,
+                          .one_token_each = one_token_each(args.batch.query_start_loc)};
+  conv_snapshots(snapshots_of(conv), stream_);
+  cuda::causal_conv1d(conv, stream_);
 }
 
 // One product for each tap and group over the inputs that the tap sees. The taps are added in order, the oldest first.
@@ -66,6 +79,7 @@ void CudaOperations::grouped_causal_conv1d(const GroupedCausalConv1dArgs& args) 
                              .sums = sums,
                              .out = matrix(args.out, tokens, channels, "convolution out"),
                              .tokens = tokens};
+  conv_snapshots(snapshots_of(kernel), stream_);
   grouped_conv1d_inputs(kernel, stream_);
   const std::int64_t width = channels / args.groups;
   const TensorView sums_view(sums, DType::kFloat32, Shape{tokens, channels});

@@ -5,7 +5,7 @@
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/linear/product.h"
 #include "kernels/cuda/moe/expert_tables.h"
-#include "kernels/cuda/ssm/ssd_chunks.h"
+#include "kernels/cuda/scan_chunks.h"
 #include "kernels/cuda/step_stage.h"
 #include "kernels/operations.h"
 
@@ -39,6 +39,7 @@ class CudaOperations final : public Operations {
   void gated_rms_norm(const GatedRmsNormArgs& args) override;
   void qk_norm_rope_write_kv(const WriteKvArgs& args) override;
   void paged_attention(const PagedAttentionArgs& args) override;
+  [[nodiscard]] bool leaves_snapshots() const override { return true; }
   void causal_conv1d(const CausalConv1dArgs& args) override;
   void grouped_causal_conv1d(const GroupedCausalConv1dArgs& args) override;
   void ssm_scan(const SsmScanArgs& args) override;
@@ -85,8 +86,7 @@ class CudaOperations final : public Operations {
   void run_experts(const Routing& routing, const ExpertTable& table, const ConstRows& x, std::int64_t rows,
                    const std::int32_t* x_rows, const Rows& y, const EpilogueForm& epilogue);
 
-  void delta_rule_in_chunks(const DeltaRule& kernel, std::span<const std::int32_t> first_chunk,
-                            std::span<const std::int32_t> chunk_sequence);
+  void delta_rule_in_chunks(const DeltaRule& kernel, const ScanChunks& cut);
 
   Device& device_;
   Gemm& gemm_;
@@ -103,7 +103,9 @@ class CudaOperations final : public Operations {
   DeviceScratch conv_rows_;       ///< what a grouped convolution multiplies, and its sums
   DeviceScratch chunk_operands_;  ///< of a delta rule in chunks
   DeviceScratch ssd_memory_;      ///< between the stages of a chunked scan
-  SsdChunks ssd_chunks_;          ///< of the last scan: where it lies does not change, so it is staged once a step
+  // Of the last scan: where they lie does not change, so they are staged once a step.
+  ScanChunks ssd_chunks_;
+  ScanChunks delta_chunks_;
 };
 
 }  // namespace krait::cuda

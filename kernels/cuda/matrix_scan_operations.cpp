@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "kernels/cuda/cuda_operations.h"
 #include "kernels/cuda/delta/delta_chunks.h"
@@ -30,42 +29,19 @@ MatrixScan matrix_scan(const Sequences& sequences, const StateCacheView& state, 
           .key_dim = key_dim};
 }
 
-/// Which sequences of a batch go through the delta rule in chunks.
-struct ChunkPlan {
-  std::vector<std::int32_t> first_chunk{0};    ///< [sequences + 1]
-  std::vector<std::int32_t> chunk_sequence{};  ///< [chunks]
-  bool others = false;                         ///< some sequence goes token by token
-};
-
-ChunkPlan plan_chunks(const SequenceBatch& batch, int key_dim) {
-  ChunkPlan plan;
-  for (std::size_t i = 0; i + 1 < batch.query_start_loc.size(); ++i) {
-    const std::int32_t tokens = batch.query_start_loc[i + 1] - batch.query_start_loc[i];
-    const bool chunked = tokens >= kFewestChunkedTokens && key_dim <= kMaximumChunkedKeyDim;
-    plan.others = plan.others || !chunked;
-    const bool padding = batch.state_write[i] == 0;
-    const std::int32_t chunks = chunked && !padding ? (tokens + kChunkTokens - 1) / kChunkTokens : 0;
-    plan.first_chunk.push_back(plan.first_chunk.back() + chunks);
-    plan.chunk_sequence.insert(plan.chunk_sequence.end(), static_cast<std::size_t>(chunks),
-                               static_cast<std::int32_t>(i));
-  }
-  return plan;
-}
-
 /// What the prepared operands of the chunks may take: more chunks go through in turns.
 constexpr std::size_t kOperandBytes = std::size_t{128} << 20;
 
 }  // namespace
 
-void CudaOperations::delta_rule_in_chunks(const DeltaRule& kernel, std::span<const std::int32_t> first_chunk,
-                                          std::span<const std::int32_t> chunk_sequence) {
+void CudaOperations::delta_rule_in_chunks(const DeltaRule& kernel, const ScanChunks& cut) {
   const std::size_t bytes =
       delta_chunk_bytes(kernel.scan.key_dim, kernel.scan.value_dim) * static_cast<std::size_t>(kernel.scan.heads);
-  const auto chunks = static_cast<int>(chunk_sequence.size());
+  const auto chunks = static_cast<int>(cut.chunks.size());
   const int at_once = std::min(chunks, static_cast<int>(std::max<std::size_t>(kOperandBytes / bytes, 1)));
   delta_rule_chunks(kernel,
-                    {.first_chunk = stage_.on_device(first_chunk),
-                     .chunk_sequence = stage_.on_device(chunk_sequence),
+                    {.first_chunk = stage_.on_device(std::span<const std::int32_t>(cut.first_chunk)),
+                     .chunks = stage_.on_device(std::span<const ScanChunk>(cut.chunks)),
                      .end = chunks,
                      .at_once = at_once,
                      .operands = chunk_operands_.ensure(bytes * static_cast<std::size_t>(at_once))},
@@ -99,10 +75,13 @@ void CudaOperations::delta_rule(const DeltaRuleArgs& args) {
                    .out = matrix(args.out, tokens, value_width, "out of the delta rule")};
   require(kernel.a != nullptr, "a delta rule without A");
   kernel.keys_aligned = aligned(kernel.q, args.key_dim) && aligned(kernel.k, args.key_dim);
-  const ChunkPlan plan = plan_chunks(args.batch, args.key_dim);
-  if (!plan.chunk_sequence.empty()) delta_rule_in_chunks(kernel, plan.first_chunk, plan.chunk_sequence);
-  if (!plan.others) return;
-  if (args.key_dim <= kMaximumChunkedKeyDim) kernel.scan.most_tokens = kFewestChunkedTokens - 1;
+  const bool chunked = args.key_dim <= kMaximumChunkedKeyDim;
+  if (chunked) {
+    cut_into_chunks(args.batch, kChunkTokens, kFewestChunkedTokens, delta_chunks_);
+    if (!delta_chunks_.chunks.empty()) delta_rule_in_chunks(kernel, delta_chunks_);
+    if (!delta_chunks_.others) return;
+    kernel.scan.most_tokens = kFewestChunkedTokens - 1;
+  }
   delta_rule_scan(kernel, stream_);
 }
 

@@ -48,18 +48,17 @@ void CudaOperations::ssm_scan(const SsmScanArgs& args) {
   require(in.a != nullptr, "a scan without A");
   if (tokens == 0) return;
   // States of 16 bits are rounded after every token, which chunks cannot do.
-  find_ssd_chunks(args.batch, ssd_chunks_);
+  cut_into_chunks(args.batch, kSsdChunk, kSsdFewTokens + 1, ssd_chunks_);
   if (in.state.dtype != DType::kFloat32 || ssd_chunks_.chunks.empty()) {
     return ssm_recurrence({.in = in, .sequences = sequences}, stream_);
   }
   const Ssd ssd{.in = in,
                 .sequences = sequences,
-                .chunks = stage_.on_device(std::span<const SsdChunk>(ssd_chunks_.chunks)),
-                .long_ones = stage_.on_device(std::span<const SsdSequence>(ssd_chunks_.sequences)),
-                .chunk_count = static_cast<int>(ssd_chunks_.chunks.size()),
-                .long_count = static_cast<int>(ssd_chunks_.sequences.size())};
+                .chunks = stage_.on_device(std::span<const ScanChunk>(ssd_chunks_.chunks)),
+                .first_chunk = stage_.on_device(std::span<const std::int32_t>(ssd_chunks_.first_chunk)),
+                .chunk_count = static_cast<int>(ssd_chunks_.chunks.size())};
   ssd_scan(ssd, static_cast<float*>(ssd_memory_.ensure(ssd_scratch(ssd) * sizeof(float))), stream_);
-  if (ssd.long_count < sequences.count) {
+  if (ssd_chunks_.others) {
     ssm_recurrence({.in = in, .sequences = sequences, .few_tokens = kSsdFewTokens}, stream_);
   }
 }
@@ -94,7 +93,8 @@ void CudaOperations::selective_scan(const SelectiveScanArgs& args) {
                      .positions = rounding_positions(stage_, args.state, args.batch.num_computed_tokens),
                      .y = matrix(args.y, tokens, args.channels, "y of the scan")};
   require(in.a != nullptr, "a scan without A");
-  if (tokens > 0) ssm_recurrence({.in = in, .sequences = sequences}, stream_);
+  if (tokens == 0) return;
+  ssm_recurrence({.in = in, .sequences = sequences}, stream_);
 }
 
 void CudaOperations::selective_state_update(const SelectiveStateUpdateArgs& args) {

@@ -51,6 +51,23 @@ __device__ __forceinline__ SequenceTile sequence_tile(const Sequences& sequences
   return tile;
 }
 
+/// A sequence's snapshots, in the order of its tokens.
+struct NextSnapshot {
+  const StateSnapshot* next = nullptr;
+  const StateSnapshot* end = nullptr;
+
+  __device__ __forceinline__ NextSnapshot(const Sequences& sequences, int sequence) {
+    if (sequences.first_snapshot == nullptr) return;
+    next = sequences.snapshots + sequences.first_snapshot[sequence];
+    end = sequences.snapshots + sequences.first_snapshot[sequence + 1];
+  }
+  /// The slot for the state when `tokens` tokens of the sequence are in it, or 0. To be asked for every one.
+  __device__ __forceinline__ int slot(int tokens) {
+    if (next == end || next->tokens != tokens) return 0;
+    return next++->slot;
+  }
+};
+
 __device__ __forceinline__ std::byte* state_slot(const StateSlots& state, std::int64_t slot) {
   return state.data + slot * static_cast<std::int64_t>(state.stride);
 }

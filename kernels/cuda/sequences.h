@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/dtype.h"
+#include "kernels/operations/state_args.h"
 
 namespace krait::cuda {
 
@@ -14,6 +15,10 @@ struct Sequences {
   const std::int32_t* state_write = nullptr;        ///< [count]; 0: padding, skipped
   const std::uint8_t* has_initial_state = nullptr;  ///< [count]
   int count = 0;
+  /// States to leave inside sequences: those of sequence i are [first_snapshot[i], first_snapshot[i + 1]).
+  const StateSnapshot* snapshots = nullptr;
+  const std::int32_t* first_snapshot = nullptr;  ///< [count + 1], or null: there are none
+  int snapshot_count = 0;
 };
 
 /// Tiles of up to `size` tokens of one sequence that cover `tokens` tokens of `count` sequences; see `sequence_tile`.

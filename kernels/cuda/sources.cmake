@@ -8,6 +8,7 @@ set(KRAIT_CUDA_KERNELS
   cuda/attention/attention_merge.cu
   cuda/attention/write_kv.cu
   cuda/convolution/causal_conv1d.cu
+  cuda/convolution/conv_snapshots.cu
   cuda/convolution/grouped_conv1d.cu
   cuda/delta/chunk_prepare.cu
   cuda/delta/chunk_scan.cu
@@ -47,8 +48,8 @@ set(KRAIT_CUDA_HOST
   cuda/moe_operations.cpp
   cuda/quantized_weight.cpp
   cuda/sampling_operations.cpp
+  cuda/scan_chunks.cpp
   cuda/scan_operations.cpp
-  cuda/ssm/ssd_chunks.cpp
   cuda/step_stage.cpp
   cuda/weight_uploader.cpp)
 set(KRAIT_CUDA_RUNTIME

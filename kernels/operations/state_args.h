@@ -21,6 +21,13 @@ struct StateCacheView {
   StateRounding rounding{};  ///< of float16 recurrent states, by the selective state space operations; others refuse it
 };
 
+/// A state to leave inside a sequence, beside the one at its end.
+struct StateSnapshot {
+  std::int32_t sequence = 0;  ///< of the batch
+  std::int32_t tokens = 0;    ///< of the sequence in this batch that are in it: above 0, below all
+  std::int32_t slot = 0;
+};
+
 /// Which sequences a varlen state kernel works on. Sequence i owns tokens [query_start_loc[i], query_start_loc[i+1]),
 /// starts from slot state_read[i] (from zeros where has_initial_state[i] is 0, whatever the slot holds) and leaves its
 /// state in state_write[i]. A sequence without tokens copies nothing and changes nothing. Slot 0 is the null slot of
@@ -33,6 +40,8 @@ struct SequenceBatch {
   /// [R] tokens of each sequence before these, or empty: none. A platform that works in chunks puts their borders at
   /// absolute multiples in the sequence; stochastic rounding of the states draws by absolute positions.
   std::span<const std::int32_t> num_computed_tokens{};
+  /// Sorted by sequence and tokens. Only for operations that leave snapshots (`Operations::leaves_snapshots`).
+  std::span<const StateSnapshot> snapshots{};
 };
 
 /// y[t] = act(bias + sum_k w[k] x[t - (K-1) + k]) per channel; keeps the last K-1 raw inputs as state.

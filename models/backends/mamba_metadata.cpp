@@ -63,6 +63,16 @@ std::span<const std::int32_t> MambaMetadata::positions_d() const {
   return std::span(num_computed_tokens).first(static_cast<std::size_t>(num_decodes));
 }
 
+std::span<const SequenceWave> MambaMetadata::waves(const Operations& ops) const {
+  if (ops.leaves_snapshots()) return {&step_whole, 1};
+  return step_waves;
+}
+
+std::span<const SequenceWave> MambaMetadata::waves_p(const Operations& ops) const {
+  if (ops.leaves_snapshots()) return {&prefill_whole, 1};
+  return prefill_waves;
+}
+
 void fill_mamba_metadata(const BatchLayout& batch, int mamba_block_size, MambaMetadata& metadata) {
   metadata.num_prefills = batch.num_prefills;
   metadata.num_prefill_tokens = batch.num_prefill_tokens;
@@ -89,6 +99,8 @@ void fill_mamba_metadata(const BatchLayout& batch, int mamba_block_size, MambaMe
   metadata.conv_programs = conv_programs(metadata.query_start_loc_p);
   metadata.step_waves = make_sequence_waves(batch, 0);
   metadata.prefill_waves = make_sequence_waves(batch, batch.num_decodes);
+  metadata.step_whole = make_whole_wave(batch, 0);
+  metadata.prefill_whole = make_whole_wave(batch, batch.num_decodes);
   if (mamba_block_size > 0) metadata.block_indices = block_indices(batch, mamba_block_size);
 }
 

@@ -49,7 +49,13 @@ struct MambaMetadata : LayerMetadata {
   std::optional<MambaBlockIndices> block_indices;
   std::vector<SequenceWave> step_waves;     ///< tokens of the whole step
   std::vector<SequenceWave> prefill_waves;  ///< tokens counted from the first prefill
+  SequenceWave step_whole;                  ///< the step in one, with snapshots on the way
+  SequenceWave prefill_whole;               ///< its prefill part
 
+  /// The step's waves for these operations: several where snapshots cut sequences.
+  [[nodiscard]] std::span<const SequenceWave> waves(const Operations& ops) const;
+  /// Those of its prefill part.
+  [[nodiscard]] std::span<const SequenceWave> waves_p(const Operations& ops) const;
   /// The sequences of the prefill part, for a kernel.
   [[nodiscard]] SequenceBatch prefill_batch() const;
   /// The sequences of the decode part.

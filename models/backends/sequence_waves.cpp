@@ -57,6 +57,15 @@ class WaveBuilder {
     if (request.piece_end(index) < request.end) skip(request.end);
   }
 
+  /// The whole request, its snapshots beside it.
+  void add_whole(const CutRequest& request) {
+    const auto sequence = static_cast<std::int32_t>(wave_.state_read.size());
+    push(request.end, request.read, request.write, request.computed > 0, request.computed);
+    for (const SnapshotRequest& cut : request.cuts) {
+      wave_.snapshots.push_back({.sequence = sequence, .tokens = cut.position - request.computed, .slot = cut.slot});
+    }
+  }
+
   [[nodiscard]] SequenceWave take() { return std::move(wave_); }
 
  private:
@@ -87,6 +96,14 @@ std::vector<SequenceWave> make_sequence_waves(const BatchLayout& batch, int firs
     waves.push_back(builder.take());
   }
   return waves;
+}
+
+SequenceWave make_whole_wave(const BatchLayout& batch, int first_request) {
+  const std::vector<CutRequest> requests = cut_requests(batch);
+  const auto first = static_cast<std::size_t>(first_request);
+  WaveBuilder builder(batch.query_start_loc[first]);
+  for (std::size_t r = first; r < requests.size(); ++r) builder.add_whole(requests[r]);
+  return builder.take();
 }
 
 }  // namespace krait

@@ -15,13 +15,15 @@ struct SequenceWave {
   std::vector<std::int32_t> state_write;
   std::vector<std::uint8_t> has_initial_state;
   std::vector<std::int32_t> num_computed_tokens;
+  std::vector<StateSnapshot> snapshots;
 
   [[nodiscard]] SequenceBatch batch() const {
     return {.query_start_loc = query_start_loc,
             .state_read = state_read,
             .state_write = state_write,
             .has_initial_state = has_initial_state,
-            .num_computed_tokens = num_computed_tokens};
+            .num_computed_tokens = num_computed_tokens,
+            .snapshots = snapshots};
   }
 };
 
@@ -31,5 +33,9 @@ struct SequenceWave {
 /// in the next wave. Because recurrences are exact under any cut, kernels need to know nothing of snapshots. What a
 /// wave does not compute has state_write 0.
 std::vector<SequenceWave> make_sequence_waves(const BatchLayout& batch, int first_request);
+
+/// The requests [first_request, R) in one piece each, with the snapshots that are to be left on the way: for operations
+/// that can.
+SequenceWave make_whole_wave(const BatchLayout& batch, int first_request);
 
 }  // namespace krait

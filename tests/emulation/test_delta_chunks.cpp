@@ -132,7 +132,8 @@ TEST_CASE("emulated: a delta rule's chunks give the same bits in any number of t
   test::Random random(7);
   const int tokens = 200;
   const DeltaInputs in(random, size, tokens);
-  const std::vector<std::int32_t> starts{0, 70, 200}, slots_of{1, 2}, first_chunk{0, 2, 5}, sequence_of{0, 0, 1, 1, 1};
+  const std::vector<std::int32_t> starts{0, 70, 200}, slots_of{1, 2}, first_chunk{0, 2, 5};
+  const std::vector<cuda::ScanChunk> cut{{0, 0, 64}, {0, 64, 6}, {1, 70, 64}, {1, 134, 64}, {1, 198, 2}};
   const std::vector<std::uint8_t> initial{0, 0};
   const auto run = [&](int at_once) {
     StateSlots slots(3, 0, size.state_elements(), size.dtype, size.dtype);
@@ -157,7 +158,7 @@ TEST_CASE("emulated: a delta rule's chunks give the same bits in any number of t
     const Buffer operands = device->allocate(bytes * static_cast<std::size_t>(at_once));
     cuda::delta_rule_chunks(rule,
                             {.first_chunk = first_chunk.data(),
-                             .chunk_sequence = sequence_of.data(),
+                             .chunks = cut.data(),
                              .end = 5,
                              .at_once = at_once,
                              .operands = operands.data.get()},

@@ -139,6 +139,61 @@ TEST_CASE("emulated: the token recurrence agrees with the CPU for every size tha
   }
 }
 
+/// Long sequences (in chunks, cut where the snapshots are) and short ones, fast sizes and others; the CPU cuts them.
+TEST_CASE("emulated: a scan leaves the snapshots inside its sequences that the CPU's pieces leave") {
+  for (const int state_size : {16, 64, 20}) {
+    for (const DType dtype : {DType::kFloat32, DType::kFloat16}) {
+      test::Random random(static_cast<std::uint32_t>(state_size));
+      const SsmModel model(random, 2, 5, 1, state_size);
+      constexpr int kLong = 300, kShort = 40;
+      const auto in = model.inputs(random, kLong + kShort);
+      const std::vector<StateSnapshot> snapshots{{0, 28, 5}, {0, 156, 6}, {0, 299, 7}, {1, 1, 8}, {1, 17, 9}};
+      const std::vector<std::int32_t> computed{100, 0};
+      Sequences whole;
+      whole.add(kLong, 1, 2, true);
+      whole.add(kShort, 3, 4, false);
+      const auto fresh_slots = [&] {
+        StateSlots slots(10, 0, model.state_elements(), dtype, dtype);
+        for (std::byte& byte : slots.memory) byte = std::byte{0};
+        return slots;
+      };
+      const auto in_pieces = [&](Operations& ops) {
+        StateSlots slots = fresh_slots();
+        Matrix y;
+        for (int sequence = 0; sequence < 2; ++sequence) {
+          const int first = sequence == 0 ? 0 : kLong, count = sequence == 0 ? kLong : kShort;
+          int begin = 0, slot = whole.read[static_cast<std::size_t>(sequence)];
+          const auto run = [&](int end, int to) {
+            Sequences piece;
+            piece.add(end - begin, slot, to, begin > 0 || sequence == 0);
+            y.append(model.scan(ops, in.slice(first + begin, first + end), piece, slots.view));
+            begin = end;
+            slot = to;
+          };
+          for (const StateSnapshot& snapshot : snapshots) {
+            if (snapshot.sequence == sequence) run(snapshot.tokens, snapshot.slot);
+          }
+          run(count, whole.write[static_cast<std::size_t>(sequence)]);
+        }
+        slots.append_to(y.data);
+        return y.data;
+      };
+      const auto on_the_way = [&](Operations& ops) {
+        StateSlots slots = fresh_slots();
+        SequenceBatch batch = whole.batch();
+        batch.num_computed_tokens = computed;
+        batch.snapshots = snapshots;
+        std::vector<float> out = model.scan(ops, in, batch, slots.view).data;
+        slots.append_to(out);
+        return out;
+      };
+      CAPTURE(state_size, dtype_name(dtype));
+      check_same(dtype == DType::kFloat32 ? 1e-4 : tolerance(dtype),
+                 [&](Operations& ops) { return ops.leaves_snapshots() ? on_the_way(ops) : in_pieces(ops); });
+    }
+  }
+}
+
 /// Numbers whose every product and sum is exact, so that both platforms round the same ones: what is stored must then
 /// be the same, bit for bit.
 TEST_CASE("emulated: stochastic rounding draws the CPU's bits") {

@@ -20,15 +20,11 @@ __global__ void __launch_bounds__(kPrepareThreads)
   DYNAMIC_SHARED(shared);
   Chunk& chunk = *reinterpret_cast<Chunk*>(shared);
   const int index = chunks.begin + static_cast<int>(blockIdx.x);
-  const int sequence = chunks.chunk_sequence[index];
   ChunkPlace place;
   place.head = static_cast<int>(blockIdx.y);
   place.key_head = place.head / (args.scan.heads / args.key_heads);
-  const int begin =
-      args.scan.sequences.query_start_loc[sequence] + (index - chunks.first_chunk[sequence]) * kChunkTokens;
-  const int left = args.scan.sequences.query_start_loc[sequence + 1] - begin;
-  place.token = begin;
-  place.tokens = left < kChunkTokens ? left : kChunkTokens;
+  place.token = chunks.chunks[index].token;
+  place.tokens = chunks.chunks[index].tokens;
   uint4* const pieces = chunk_piece<kKeyTiles>(args, chunks, index, place.head, 0);
   const auto piece = [&](int number) { return pieces + number * kPieceWords; };
 

@@ -208,11 +208,10 @@ __global__ void __launch_bounds__(kThreads) chunk_scan_kernel(const DeltaRule ar
   } else {
     state.clear();
   }
-  const int begin = scan.sequences.query_start_loc[sequence];
-  const int end = scan.sequences.query_start_loc[sequence + 1];
-  for (int chunk = first; chunk < last; ++chunk) {
-    const int token = begin + (chunk - own) * kChunkTokens;
-    run_chunk(args, ring, state, row, token, end - token < kChunkTokens ? end - token : kChunkTokens);
+  for (int index = first; index < last; ++index) {
+    const ScanChunk chunk = chunks.chunks[index];
+    run_chunk(args, ring, state, row, chunk.token, chunk.tokens);
+    if (chunk.snapshot != 0) store_state<T>(args, scan.state.data + chunk.snapshot * stride + offset, row, state);
   }
   store_state<T>(args, write, row, state);
 }

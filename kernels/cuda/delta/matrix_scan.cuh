@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cuda/delta/matrix_scan.h"
+#include "kernels/cuda/sequences.cuh"
 #include "kernels/cuda/warp_sums.cuh"
 
 /// Recurrences over a matrix state, token by token. A row of the state belongs to one element of the value and does not
@@ -114,11 +115,18 @@ __device__ __forceinline__ void scan_rows(const MatrixScan& scan, const Step& st
       load_row<kGroups>(from + r * scan.key_dim, shape, rows.values[r]);
     }
   }
-  for (int token = begin; token < end; ++token) step(rows, token);
-  T* to = reinterpret_cast<T*>(scan.state.data + write * stride) + at;
-  UNROLL for (int r = 0; r < Warp::kRows; ++r) {
-    if (r < rows.count) store_row<kGroups>(to + r * scan.key_dim, shape, rows.values[r]);
+  const auto store = [&](std::int64_t slot) {
+    T* to = reinterpret_cast<T*>(scan.state.data + slot * stride) + at;
+    UNROLL for (int r = 0; r < Warp::kRows; ++r) {
+      if (r < rows.count) store_row<kGroups>(to + r * scan.key_dim, shape, rows.values[r]);
+    }
+  };
+  NextSnapshot snapshots(scan.sequences, sequence);
+  for (int token = begin; token < end; ++token) {
+    step(rows, token);
+    if (const int slot = snapshots.slot(token - begin + 1)) store(slot);
   }
+  store(write);
 }
 
 template <typename T, int kGroups>

@@ -1,6 +1,7 @@
 #include "kernels/cuda/rg_lru/rg_lru.h"
 
 #include "kernels/cuda/activation.cuh"
+#include "kernels/cuda/sequences.cuh"
 
 namespace krait::cuda {
 namespace {
@@ -41,6 +42,10 @@ __global__ void __launch_bounds__(kThreads) rg_lru_kernel(const RgLru args) {
     const std::byte* slot = args.state.data + args.sequences.state_read[sequence] * stride;
     state = to_float(reinterpret_cast<const T*>(slot)[channel]);
   }
+  const auto store = [&](std::int64_t slot) {
+    reinterpret_cast<T*>(args.state.data + slot * stride)[channel] = from_float<T>(state);
+  };
+  NextSnapshot snapshots(args.sequences, sequence);
   for (int token = begin; token < end; token += kAhead) {
     Affine steps[kAhead];
     UNROLL for (int i = 0; i < kAhead; ++i) {
@@ -53,10 +58,11 @@ __global__ void __launch_bounds__(kThreads) rg_lru_kernel(const RgLru args) {
         state = steps[i].a * state + steps[i].input;
         args.y.data[(token + i) * args.y.stride + channel] = state;
         state = to_float(from_float<T>(state));
+        if (const int slot = snapshots.slot(token + i - begin + 1)) store(slot);
       }
     }
   }
-  reinterpret_cast<T*>(args.state.data + write * stride)[channel] = from_float<T>(state);
+  store(write);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(kThreads) output_kernel(const Ssd args) {
   SHARED_ARRAY(float, dt, kSsdChunk);
   SHARED_ARRAY(float, decay, kSsdChunk);
   const SsmInputs& in = args.in;
-  const SsdChunk chunk = args.chunks[blockIdx.y];
+  const ScanChunk chunk = args.chunks[blockIdx.y];
   const auto head = static_cast<int>(blockIdx.x);
   const int group = head / (in.heads / in.groups);
   const int first = static_cast<int>(blockIdx.z) % kTiles * kTile;

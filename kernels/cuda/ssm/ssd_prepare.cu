@@ -15,7 +15,7 @@ __global__ void __launch_bounds__(kThreads) prepare_kernel(const Ssd args) {
   const int head = static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp;
   if (head >= in.heads) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const SsdChunk chunk = args.chunks[blockIdx.y];
+  const ScanChunk chunk = args.chunks[blockIdx.y];
   float dt[kLaneTokens];
   float sums[kLaneTokens];
   float sum = 0.0F;

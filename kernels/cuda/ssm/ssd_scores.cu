@@ -14,7 +14,7 @@ __global__ void __launch_bounds__(kThreads) scores_kernel(const Ssd args) {
   SHARED_ARRAY(Slab, memory, 1);
   Slab& slab = memory[0];
   const SsmInputs& in = args.in;
-  const SsdChunk chunk = args.chunks[blockIdx.y];
+  const ScanChunk chunk = args.chunks[blockIdx.y];
   const auto group = static_cast<int>(blockIdx.x);
   int tile_row = 0;
   auto tile_column = static_cast<int>(blockIdx.z);

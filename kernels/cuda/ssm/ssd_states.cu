@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(kThreads) states_kernel(const Ssd args) {
   Slab& keys = memory[1];
   SHARED_ARRAY(float, weight, kSsdChunk);
   const SsmInputs& in = args.in;
-  const SsdChunk chunk = args.chunks[blockIdx.y];
+  const ScanChunk chunk = args.chunks[blockIdx.y];
   const auto head = static_cast<int>(blockIdx.x);
   const int group = head / (in.heads / in.groups);
   const int tiles = (in.state_size + kTile - 1) / kTile;
@@ -72,23 +72,28 @@ __global__ void __launch_bounds__(kPassThreads) pass_states_kernel(const Ssd arg
   const std::int64_t elements = static_cast<std::int64_t>(in.heads) * size;
   if (element >= elements) return;
   const auto head = static_cast<int>(element / size);
-  const SsdSequence sequence = args.long_ones[blockIdx.y];
+  const auto sequence = static_cast<int>(blockIdx.y);
+  const int begin = args.first_chunk[sequence];
+  const int end = args.first_chunk[sequence + 1];
+  if (begin == end) return;
   const auto slot = [&](int index) { return reinterpret_cast<float*>(state_slot(in.state, index)) + element; };
   float state = 0.0F;
-  if (args.sequences.has_initial_state[sequence.sequence] != 0) {
-    state = *slot(args.sequences.state_read[sequence.sequence]);
+  if (args.sequences.has_initial_state[sequence] != 0) {
+    state = *slot(args.sequences.state_read[sequence]);
   }
   constexpr int kAhead = 4;
-  const int end = sequence.first_chunk + sequence.chunks;
-  for (int first = sequence.first_chunk; first < end; first += kAhead) {
+  for (int first = begin; first < end; first += kAhead) {
     float added[kAhead];
     float decay[kAhead];
+    int snapshot[kAhead];
     UNROLL for (int i = 0; i < kAhead; ++i) {
       const std::int64_t chunk = first + i;
       added[i] = 0.0F;
       decay[i] = 0.0F;
+      snapshot[i] = 0;
       if (chunk >= end) continue;
       added[i] = args.states[chunk * elements + element];
+      snapshot[i] = args.chunks[chunk].snapshot;
       decay[i] = expf(args.sums[(chunk * in.heads + head) * kSsdChunk + kSsdChunk - 1]);
     }
     UNROLL for (int i = 0; i < kAhead; ++i) {
@@ -96,9 +101,10 @@ __global__ void __launch_bounds__(kPassThreads) pass_states_kernel(const Ssd arg
       if (chunk >= end) continue;
       args.states[chunk * elements + element] = state;
       state = state * decay[i] + added[i];
+      if (snapshot[i] != 0) *slot(snapshot[i]) = state;
     }
   }
-  *slot(args.sequences.state_write[sequence.sequence]) = state;
+  *slot(args.sequences.state_write[sequence]) = state;
 }
 
 }  // namespace
@@ -115,7 +121,7 @@ void ssd_states(const Ssd& args, Stream stream) {
 void ssd_pass_states(const Ssd& args, Stream stream) {
   const std::int64_t elements = std::int64_t{args.in.heads} * args.in.head_dim * args.in.state_size;
   launch(pass_states_kernel,
-         {.grid = {blocks_for(elements, kPassThreads), static_cast<unsigned>(args.long_count)},
+         {.grid = {blocks_for(elements, kPassThreads), static_cast<unsigned>(args.sequences.count)},
           .block = {kPassThreads},
           .stream = stream},
          args);

@@ -113,6 +113,14 @@ __global__ void __launch_bounds__(kThreads) recurrence_kernel(const SsmRecurrenc
     skip = in.d[block.head * in.d_stride_head + (block.first + own) * in.d_stride_row];
   }
   const int position = first_position(in, sequence);
+  NextSnapshot snapshots(args.sequences, sequence);
+  const auto store = [&](int slot) {
+    State* to = head_state<State>(in, slot, block.head);
+    UNROLL for (int r = 0; r < Layout::kRows; ++r) {
+      const int row = warp_row + Layout::row(lane, r);
+      if (row < block.rows) Layout::store(to + static_cast<std::int64_t>(block.first + row) * N, lane, state[r]);
+    }
+  };
   for (int token = begin; token < end; token += kTokens) {
     const int tokens = end - token < kTokens ? end - token : kTokens;
     stage(in, block, token, tokens, staged);
@@ -138,6 +146,7 @@ __global__ void __launch_bounds__(kThreads) recurrence_kernel(const SsmRecurrenc
       }
       const float sum = Layout::sum(sums, lane);
       if (writes) staged.y[t][own] = sum + skip * staged.x[t][own];
+      if (const int slot = snapshots.slot(token - begin + t + 1)) store(slot);
     }
     __syncthreads();
     // The next tokens may be staged meanwhile: no one reads y there.
@@ -148,11 +157,7 @@ __global__ void __launch_bounds__(kThreads) recurrence_kernel(const SsmRecurrenc
       in.y.data[(token + t) * in.y.stride + block.head * in.head_dim + block.first + r] = staged.y[t][r];
     }
   }
-  State* to = head_state<State>(in, write, block.head);
-  UNROLL for (int r = 0; r < Layout::kRows; ++r) {
-    const int row = warp_row + Layout::row(lane, r);
-    if (row < block.rows) Layout::store(to + static_cast<std::int64_t>(block.first + row) * N, lane, state[r]);
-  }
+  store(write);
 }
 
 /// Any state size and strides: a warp a row, whose state lies where it is left.
@@ -173,6 +178,7 @@ __global__ void __launch_bounds__(kThreads) recurrence_any_kernel(const SsmRecur
   const int group = head / (in.heads / in.groups);
   const float* a = in.a + head * in.a_stride_head + p * in.a_stride_row;
   const int position = first_position(in, sequence);
+  NextSnapshot snapshots(args.sequences, sequence);
   for (int token = begin; token < end; ++token) {
     const float* b = in.b.data + token * in.b.stride + group * in.state_size;
     const float* c = in.c.data + token * in.c.stride + group * in.state_size;
@@ -180,13 +186,16 @@ __global__ void __launch_bounds__(kThreads) recurrence_any_kernel(const SsmRecur
     const float dt = discrete_dt(in, token, in.dt_per_row ? row : head);
     const std::byte* last = token == begin ? from : to;
     const bool zero = token == begin && fresh;
+    const int snapshot = snapshots.slot(token - begin + 1);
     float sum = 0.0F;
     for (int n = lane; n < in.state_size; n += kWarp) {
       const std::int64_t at = static_cast<std::int64_t>(row) * in.state_size + n;
       const float before = zero ? 0.0F : load_stored(last, in.state.dtype, at);
       const float state = before * expf(dt * a[n * in.a_stride_state]) + dt * x * b[n];
       sum += state * c[n];
-      store_stored(to, in.state.dtype, at, round_element(in, position + token - begin, row, n, state));
+      const float rounded = round_element(in, position + token - begin, row, n, state);
+      store_stored(to, in.state.dtype, at, rounded);
+      if (snapshot != 0) store_stored(state_slot(in.state, snapshot), in.state.dtype, at, rounded);
     }
     sum = warp_sum(sum);
     if (lane == 0) in.y.data[token * in.y.stride + row] = finish_row(in, token, head, p, x, sum);

@@ -10,9 +10,9 @@ void run_delta_rule(const BackendContext& context, const MambaMetadata& metadata
   const TensorView convolved = context.workspace->matrix(activations.qkv.rows(), parameters.conv_dim());
   const int keys = parameters.key_size();
   convolve_waves(
-      *context.ops, metadata.step_waves,
+      *context.ops, metadata.waves(*context.ops),
       {.x = activations.qkv, .weight = parameters.conv_weight, .silu = true, .state = state, .out = convolved});
-  for (const SequenceWave& wave : metadata.step_waves) {
+  for (const SequenceWave& wave : metadata.waves(*context.ops)) {
     context.ops->delta_rule({.q = convolved.slice_columns(0, keys),
                              .k = convolved.slice_columns(keys, keys),
                              .v = convolved.slice_columns(std::int64_t{2} * keys, parameters.value_size()),

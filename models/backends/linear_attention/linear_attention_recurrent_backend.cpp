@@ -16,7 +16,7 @@ std::unique_ptr<MetadataBuilder> LinearAttentionRecurrentBackend::make_metadata_
 void LinearAttentionRecurrentBackend::forward(const BackendContext& context, const MambaMetadata& metadata,
                                               const LinearAttentionParameters& parameters, const StateCacheView& state,
                                               const LinearAttentionActivations& activations) const {
-  for (const SequenceWave& wave : metadata.step_waves) {
+  for (const SequenceWave& wave : metadata.waves(*context.ops)) {
     context.ops->linear_attention({.q = activations.q,
                                    .k = activations.k,
                                    .v = activations.v,

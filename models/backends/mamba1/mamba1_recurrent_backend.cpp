@@ -14,7 +14,7 @@ std::unique_ptr<MetadataBuilder> Mamba1RecurrentBackend::make_metadata_builder(c
 void Mamba1RecurrentBackend::convolve(const BackendContext& context, const MambaMetadata& metadata,
                                       const Mamba1Parameters& parameters, const StateCacheView& state,
                                       const TensorView& x, const TensorView& out) const {
-  convolve_waves(*context.ops, metadata.step_waves,
+  convolve_waves(*context.ops, metadata.waves(*context.ops),
                  {.x = x,
                   .weight = parameters.conv_weight,
                   .bias = parameters.conv_bias,
@@ -26,7 +26,7 @@ void Mamba1RecurrentBackend::convolve(const BackendContext& context, const Mamba
 void Mamba1RecurrentBackend::prefill(const BackendContext& context, const MambaMetadata& metadata,
                                      const Mamba1Parameters& parameters, const StateCacheView& state,
                                      const Mamba1Activations& activations) const {
-  for (const SequenceWave& wave : metadata.prefill_waves) {
+  for (const SequenceWave& wave : metadata.waves_p(*context.ops)) {
     context.ops->selective_scan({.x = activations.x,
                                  .dt = activations.dt,
                                  .b = activations.b,

@@ -20,7 +20,7 @@ std::unique_ptr<MetadataBuilder> Mamba2RecurrentBackend::make_metadata_builder(c
 void Mamba2RecurrentBackend::convolve(const BackendContext& context, const Mamba2Metadata& metadata,
                                       const Mamba2Parameters& parameters, const StateCacheView& state,
                                       const TensorView& x, const TensorView& out) const {
-  convolve_waves(*context.ops, metadata.step_waves,
+  convolve_waves(*context.ops, metadata.waves(*context.ops),
                  {.x = x,
                   .weight = parameters.conv_weight,
                   .bias = parameters.conv_bias,
@@ -32,7 +32,7 @@ void Mamba2RecurrentBackend::convolve(const BackendContext& context, const Mamba
 void Mamba2RecurrentBackend::prefill(const BackendContext& context, const Mamba2Metadata& metadata,
                                      const Mamba2Parameters& parameters, const StateCacheView& state,
                                      const Mamba2Activations& activations) const {
-  for (const SequenceWave& wave : metadata.prefill_waves) {
+  for (const SequenceWave& wave : metadata.waves_p(*context.ops)) {
     context.ops->ssm_scan({.x = activations.x,
                            .b = activations.b,
                            .c = activations.c,

@@ -13,7 +13,7 @@ std::unique_ptr<MetadataBuilder> RgLruRecurrentBackend::make_metadata_builder(co
 void RgLruRecurrentBackend::convolve(const BackendContext& context, const MambaMetadata& metadata,
                                      const RgLruParameters& parameters, const StateCacheView& state,
                                      const TensorView& x, const TensorView& out) const {
-  convolve_waves(*context.ops, metadata.step_waves,
+  convolve_waves(*context.ops, metadata.waves(*context.ops),
                  {.x = x,
                   .weight = parameters.conv_weight,
                   .bias = parameters.conv_bias,
@@ -25,7 +25,7 @@ void RgLruRecurrentBackend::convolve(const BackendContext& context, const MambaM
 void RgLruRecurrentBackend::recur(const BackendContext& context, const MambaMetadata& metadata,
                                   const RgLruParameters& parameters, const StateCacheView& state,
                                   const RgLruActivations& activations) const {
-  for (const SequenceWave& wave : metadata.step_waves) {
+  for (const SequenceWave& wave : metadata.waves(*context.ops)) {
     context.ops->rg_lru({.x = activations.x,
                          .input_gate = activations.input_gate,
                          .recurrent_gate = activations.recurrent_gate,

@@ -13,7 +13,7 @@ std::unique_ptr<MetadataBuilder> ShortConvRecurrentBackend::make_metadata_builde
 void ShortConvRecurrentBackend::convolve(const BackendContext& context, const MambaMetadata& metadata,
                                          const ShortConvParameters& parameters, const StateCacheView& state,
                                          const TensorView& x, const TensorView& out) const {
-  convolve_waves(*context.ops, metadata.step_waves,
+  convolve_waves(*context.ops, metadata.waves(*context.ops),
                  {.x = x,
                   .weight = parameters.weight,
                   .bias = parameters.bias,
@@ -27,7 +27,7 @@ void ShortConvRecurrentBackend::convolve_groups(const BackendContext& context, c
                                                 const GroupedShortConvParameters& parameters,
                                                 const StateCacheView& state, const TensorView& x,
                                                 const TensorView& out) const {
-  for (const SequenceWave& wave : metadata.step_waves) {
+  for (const SequenceWave& wave : metadata.waves(*context.ops)) {
     context.ops->grouped_causal_conv1d({.x = x,
                                         .weights = parameters.weights,
                                         .groups = parameters.groups,

@@ -118,6 +118,23 @@ TEST_CASE("a prefill with snapshots is cut after each of them, and goes on in th
   CHECK(metadata->step_waves[1].state_write == Ints{0, 0, 42, 0, 0, 22});
 }
 
+TEST_CASE("for operations that leave snapshots on the way, prefills with them are whole") {
+  BatchLayout batch = layout_of({{30, 1}}, {{0, 20}, {6, 5}});
+  batch.snapshots = {{.request = 2, .position = 9, .slot = 42},
+                     {.request = 1, .position = 16, .slot = 41},
+                     {.request = 1, .position = 8, .slot = 40}};
+  const auto metadata = build_common(batch);
+  const SequenceWave& whole = metadata->prefill_whole;
+  CHECK(whole.query_start_loc == Ints{0, 20, 25});
+  CHECK(whole.state_read == Ints{11, 12});
+  CHECK(whole.state_write == Ints{21, 22});
+  CHECK(whole.has_initial_state == std::vector<std::uint8_t>{0, 1});
+  CHECK(whole.num_computed_tokens == Ints{0, 6});
+  Ints found;
+  for (const StateSnapshot& s : whole.batch().snapshots) found.insert(found.end(), {s.sequence, s.tokens, s.slot});
+  CHECK(found == Ints{0, 8, 40, 0, 16, 41, 1, 3, 42});
+}
+
 TEST_CASE("accepted tokens of drafts are handed on") {
   BatchLayout batch = layout_of({{30, 3}, {7, 1}}, {});
   batch.num_accepted_tokens = {2, 1};
