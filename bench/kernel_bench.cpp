@@ -18,6 +18,7 @@
 #include "kernels/cpu/cpu_platform.h"
 #include "kernels/operations.h"
 #include "kernels/result.h"
+#include "kernels/thread_pool.h"
 
 namespace krait {
 namespace {
@@ -232,6 +233,15 @@ void attention(benchmark::State& state) {
   report(state, "GFLOP/s", flop, seconds, compute_peak(DType::kFloat32, one_thread));
 }
 
+/// What a parallel region costs beside its work, while the workers spin between two: a decode step of a model has some
+/// hundreds.
+void parallel_region(benchmark::State& state) {
+  ThreadPool pool(static_cast<int>(state.range(0)));
+  const double seconds =
+      seconds_of_iteration(state, [&] { pool.parallel_for(state.range(0), [](std::int64_t, std::int64_t, int) {}); });
+  state.counters["us"] = seconds * 1e6;
+}
+
 /// Whether this platform and this build have the format.
 bool is_served(const Format& format) {
   CpuPlatform platform(CpuOptions{.threads = 1});
@@ -274,6 +284,7 @@ BENCHMARK(attention)
     ->Args({1, 1, 32767, 1, 1})
     ->Args({1, 1, 32767, 2, 1})
     ->UseRealTime();
+BENCHMARK(parallel_region)->ArgNames({"threads"})->Args({2})->UseRealTime();
 BENCHMARK(ssm_scan)->ArgNames({"tokens", "threads"})->Args({512, 1})->Args({512, 2})->UseRealTime();
 
 }  // namespace

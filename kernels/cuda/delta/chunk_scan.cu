@@ -209,9 +209,9 @@ __global__ void __launch_bounds__(kThreads) chunk_scan_kernel(const DeltaRule ar
     state.clear();
   }
   for (int index = first; index < last; ++index) {
-    const ScanChunk chunk = chunks.chunks[index];
-    run_chunk(args, ring, state, row, chunk.token, chunk.tokens);
-    if (chunk.snapshot != 0) store_state<T>(args, scan.state.data + chunk.snapshot * stride + offset, row, state);
+    run_chunk(args, ring, state, row, chunks.chunks[index].token, chunks.chunks[index].tokens);
+    const int snapshot = chunks.chunks[index].snapshot;  // not before: the chunk needs all registers
+    if (snapshot != 0) store_state<T>(args, scan.state.data + snapshot * stride + offset, row, state);
   }
   store_state<T>(args, write, row, state);
 }
