@@ -101,7 +101,8 @@ class Machine {
   void run_block(const Index& at);
   void clear_shared();
   void body();
-  [[noreturn]] void fail(const std::string& message);
+  /// `other`: where the other threads are.
+  [[noreturn]] void fail(const Place* place, const char* message, const Place* other = nullptr);
   void wake(Thread* thread) {
     thread->waiting = Waiting::kNot;
     ready_.push_back(thread);
@@ -165,11 +166,13 @@ void Machine::yield() {
   switch_fiber(from->fiber, next != nullptr ? next->fiber : main_);
 }
 
-// The failed thread stays where it is: its stack is dropped.
-void Machine::fail(const std::string& message) {
+// The failed thread stays where it is: its stack is dropped, and no destructor of what is on it runs.
+void Machine::fail(const Place* place, const char* message, const Place* other) {
   if (!failed_) {
     failed_ = true;
-    reason_ = message;
+    reason_ = place != nullptr ? text(*place) : std::string();
+    reason_ += message;
+    if (other != nullptr) reason_ += "; the other: " + text(*other);
   }
   for (;;) yield();
 }
@@ -180,7 +183,7 @@ void Machine::barrier(const Place& place) {
   thread.waiting = Waiting::kBlock;
   thread.place = place;
   if (at_barrier_ > 0 && !same_place(barrier_place_, place)) {
-    fail(text(place) + "threads of one block meet in different barriers; the other: " + text(barrier_place_));
+    fail(&place, "threads of one block meet in different barriers", &barrier_place_);
   }
   barrier_place_ = place;
   char* sync = &barrier_sync_[barrier_generation_ & 1U];
@@ -199,8 +202,8 @@ LaneSlots Machine::meet(Collective kind, std::uint32_t mask, const void* in, std
   const Quiet quiet;
   Thread& thread = *current_;
   Warp& warp = warps_[static_cast<std::size_t>(thread.warp)];
-  if ((mask >> thread.lane & 1U) == 0) fail(text(place) + "a lane outside its own mask");
-  if ((mask & warp.returned) != 0) fail(text(place) + "the mask names lanes that have returned or do not exist");
+  if ((mask >> thread.lane & 1U) == 0) fail(&place, "a lane outside its own mask");
+  if ((mask & warp.returned) != 0) fail(&place, "the mask names lanes that have returned or do not exist");
   std::memcpy(thread.in, in, bytes);
   thread.place = place;
   thread.waiting = Waiting::kWarp;
@@ -208,7 +211,7 @@ LaneSlots Machine::meet(Collective kind, std::uint32_t mask, const void* in, std
   for (Meeting& one : warp.meetings) {
     if ((one.mask & mask) == 0) continue;
     if (one.mask != mask || one.kind != kind || !same_place(one.place, place)) {
-      fail(text(place) + "lanes of one warp meet in different collectives; the other: " + text(one.place));
+      fail(&place, "lanes of one warp meet in different collectives", &one.place);
     }
     meeting = &one;
   }
@@ -247,7 +250,7 @@ void* Machine::static_shared(const void* key, std::size_t bytes, std::size_t ali
   constexpr std::size_t kRedZone = 64;
   const std::size_t unit = std::max<std::size_t>(alignment, 16);
   const std::size_t offset = (shared_top_ + kRedZone + unit - 1) / unit * unit;
-  if (offset + bytes > kSharedBytes) fail("more than 228 KiB of shared memory");
+  if (offset + bytes > kSharedBytes) fail(nullptr, "more than 228 KiB of shared memory");
   unsigned char* data = shared_ + offset;
   unpoison(data, bytes);
   std::memset(data, 0xFF, bytes);

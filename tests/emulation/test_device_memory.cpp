@@ -1,16 +1,11 @@
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
-#include <csignal>
 #include <functional>
 #include <numeric>
 #include <vector>
 
 #include "kernels/cuda/port.cuh"
+#include "tests/emulation/child_process.h"
 #include "tests/emulation/emulated_device.h"
 #include "tests/emulation/fiber.h"
 
@@ -30,16 +25,7 @@ constexpr std::size_t kBytes = kValues * sizeof(float);
 
 /// Whether a process that does this ends with a segmentation fault.
 bool faults(const std::function<void()>& work) {
-  const pid_t child = fork();
-  if (child == 0) {
-    const rlimit no_core{};
-    setrlimit(RLIMIT_CORE, &no_core);
-    signal(SIGSEGV, SIG_DFL);  // neither Catch2 nor a sanitizer is to report it
-    work();
-    _exit(0);
-  }
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
+  const int status = test::status_of_child(work);
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
 }
 
