@@ -253,6 +253,7 @@ ModelPlan make_model_plan(const LoadOptions& options) {
       .auto_ssm_dtype = peek_model_config(options.model_path).ssm_state_dtype.value_or(DType::kFloat32)};
   plan.model = make_model(options.model_path, context);
   plan.runner = std::make_unique<ModelRunner>(*plan.platform, *plan.model, options.mamba, options.block_size);
+  if (options.enforce_eager) plan.runner->set_graph_use(GraphUse::kNever);
   refuse_flags_without_effect(options.mamba, plan.runner->groups());
   summarize(options, plan, compute_dtype);
   return plan;

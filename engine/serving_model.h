@@ -62,6 +62,7 @@ struct LoadOptions {
   SnapshotConfig snapshots{};  ///< its block_size is the one above
   /// `--mamba-snapshot-dtype`: what snapshots keep of float32 states; nullopt: all of them.
   std::optional<DType> snapshot_dtype;
+  bool enforce_eager = false;  ///< `--enforce-eager`: no graphs, where the platform has them
   int max_num_seqs = 64;
   int max_num_batched_tokens = 2048;
   int max_queue = 1024;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/operation_graph.h"
 #include "kernels/packed_weight.h"
 #include "kernels/tensor.h"
 
@@ -61,6 +62,12 @@ class Queue {
   /// Copies rows of the platform's memory into the host's, one after another, once all operations before are done;
   /// they are there when the call returns. `to` holds `from.bytes()` bytes.
   virtual void download(void* to, const TensorView& from) = 0;
+
+  /// Brings a step's arrays to where its operations read them, all together: a device reads what it was given in one of
+  /// them from its own copy, until the queue is waited for or another step is staged.
+  virtual void stage(const StepArrays& /*arrays*/) {}
+  /// Null: the platform records no operations.
+  virtual GraphRecorder* graphs() { return nullptr; }
 };
 
 /// A platform's opinion on which backend should serve a mamba type (design, section 3).

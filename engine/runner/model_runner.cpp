@@ -33,6 +33,10 @@ std::optional<Error> constrain(MaskSession* mask, SampleRow& row) {
 /// Index of the last token of request `r` in the packed batch.
 std::int32_t last_row(const BatchLayout& batch, std::size_t r) { return batch.query_start_loc[r + 1] - 1; }
 
+bool are_consecutive(std::span<const std::int32_t> rows) {
+  return std::ranges::adjacent_find(rows, [](std::int32_t a, std::int32_t b) { return b != a + 1; }) == rows.end();
+}
+
 }  // namespace
 
 ModelRunner::ModelRunner(Platform& platform, Model& model, const MambaConfig& mamba, int block_size)
@@ -44,6 +48,7 @@ ModelRunner::ModelRunner(Platform& platform, Model& model, const MambaConfig& ma
   selective_state_update_.initialize(mamba);
   initialize_attn_backends(block_size);
   state_rounding_ = choose_state_rounding(mamba, platform, groups_);
+  initialize_graphs();
 }
 
 void ModelRunner::initialize_attn_backends(int block_size) {
@@ -52,6 +57,17 @@ void ModelRunner::initialize_attn_backends(int block_size) {
     builders_.push_back(group.backend->make_metadata_builder(group));
     if (group.is_attention()) ++kv_groups_;
   }
+}
+
+void ModelRunner::initialize_graphs() {
+  GraphRecorder* recorder = queue_->graphs();
+  if (recorder == nullptr) return;
+  for (std::size_t group = 0; group < groups_.size(); ++group) {
+    for (const LayerBackend* backend : get_attn_backends_for_group(group)) {
+      if (!backend->capabilities().graph_capture) return;
+    }
+  }
+  graphs_.emplace(*queue_, *recorder);
 }
 
 std::vector<const LayerBackend*> ModelRunner::get_attn_backends_for_group(std::size_t group) const {
@@ -84,7 +100,9 @@ StepResult ModelRunner::wait(StepHandle handle) {
 }
 
 StepResult ModelRunner::run(const StepPlan& plan) {
-  const PackedBatch batch = pack_batch(plan, kv_groups_);
+  PackedBatch batch = pack_batch(plan, kv_groups_);
+  const std::optional<DecodeBucket> bucket = graphs_ ? decode_bucket(batch.layout) : std::nullopt;
+  if (bucket) pad_decodes(*bucket, block_size_, batch);
   std::vector<std::unique_ptr<LayerMetadata>> metadata;
   for (const auto& builder : builders_) metadata.push_back(builder->build(batch.layout));
 
@@ -94,26 +112,60 @@ StepResult ModelRunner::run(const StepPlan& plan) {
                          .batch = batch.layout,
                          .group_metadata = metadata,
                          .selective_state_update = &selective_state_update_.get()};
-  const TensorView hidden = workspace_.matrix(static_cast<std::int64_t>(batch.ids.size()), model_.config().hidden_size);
-  {
-#ifndef NDEBUG
-    const SharedItemGuard guard(*pools_, plan);
-#endif
-    model_.forward(context, batch.ids, hidden);
-  }
+  const StepRows rows = forward(context, plan, batch, bucket);
 
   StepResult result;
   for (const StepRequest& request : plan.requests) {
     result.outputs.push_back({.key = request.key, .tokens = {}, .logits = {}, .error = std::nullopt});
   }
-  copy_logits(context, plan, hidden, result);
-  score_prompts(context, plan, hidden, result);
-  sample(context, plan, hidden, result);
+  copy_logits(context, plan, rows, result);
+  score_prompts(context, plan, rows, result);
+  sample(context, plan, rows, result);
   return result;
 }
 
-void ModelRunner::copy_logits(ForwardContext& context, const StepPlan& plan, const TensorView& hidden,
-                              StepResult& result) {
+ModelRunner::StepRows ModelRunner::forward(ForwardContext& context, const StepPlan& plan, const PackedBatch& batch,
+                                           const std::optional<DecodeBucket>& bucket) {
+#ifndef NDEBUG
+  const SharedItemGuard guard(*pools_, plan);
+#else
+  static_cast<void>(plan);
+#endif
+  StepArrays arrays;
+  arrays.add(batch.ids);
+  batch.layout.list_arrays(arrays);
+  for (const auto& group : context.group_metadata) group->list_arrays(arrays);
+
+  const auto tokens = static_cast<std::int64_t>(batch.ids.size());
+  StepRows rows{.hidden = workspace_.matrix(tokens, model_.config().hidden_size)};
+  if (!bucket) {
+    queue_->stage(arrays);
+    model_.forward(context, batch.ids, rows.hidden);
+    return rows;
+  }
+  rows.logits = workspace_.matrix(tokens, model_.config().vocab_size);
+  graphs_->run(*bucket, arrays, [&] {
+    model_.forward(context, batch.ids, rows.hidden);
+    model_.compute_logits(context, rows.hidden, rows.logits);
+  });
+  return rows;
+}
+
+TensorView ModelRunner::logits_of(ForwardContext& context, const StepRows& step, std::span<const std::int32_t> rows) {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  const bool known = step.logits.data != nullptr;
+  // Nearly always: every request of the step samples.
+  if (known && are_consecutive(rows)) return step.logits.slice_rows(rows.front(), count);
+  const TensorView& from = known ? step.logits : step.hidden;
+  const TensorView gathered = workspace_.matrix(count, from.columns());
+  context.ops.gather_rows({.x = from, .indices = rows, .out = gathered});
+  if (known) return gathered;
+  const TensorView logits = workspace_.matrix(count, model_.config().vocab_size);
+  model_.compute_logits(context, gathered, logits);
+  return logits;
+}
+
+void ModelRunner::copy_logits(ForwardContext& context, const StepPlan& plan, const StepRows& step, StepResult& result) {
   std::vector<std::int32_t> rows;
   std::vector<std::size_t> owners;
   for (std::size_t r = 0; r < plan.requests.size(); ++r) {
@@ -130,10 +182,7 @@ void ModelRunner::copy_logits(ForwardContext& context, const StepPlan& plan, con
   for (std::size_t begin = 0; begin < rows.size(); begin += kLogitsRows) {
     const Workspace::Scope scope(workspace_);
     const std::size_t count = std::min(kLogitsRows, rows.size() - begin);
-    const TensorView gathered = workspace_.matrix(static_cast<std::int64_t>(count), hidden.columns());
-    context.ops.gather_rows({.x = hidden, .indices = std::span(rows).subspan(begin, count), .out = gathered});
-    const TensorView logits = workspace_.matrix(static_cast<std::int64_t>(count), model_.config().vocab_size);
-    model_.compute_logits(context, gathered, logits);
+    const TensorView logits = logits_of(context, step, std::span(rows).subspan(begin, count));
     for (std::size_t i = 0; i < count; ++i) {
       std::vector<float>& row = result.outputs[owners[begin + i]].logits.emplace_back(vocabulary);
       queue_->download(row.data(), logits.slice_rows(static_cast<std::int64_t>(i), 1));
@@ -141,7 +190,7 @@ void ModelRunner::copy_logits(ForwardContext& context, const StepPlan& plan, con
   }
 }
 
-void ModelRunner::sample(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result) {
+void ModelRunner::sample(ForwardContext& context, const StepPlan& plan, const StepRows& step, StepResult& result) {
   std::vector<std::int32_t> rows;
   std::vector<SampleRow> parameters;
   std::vector<std::size_t> owners;
@@ -153,11 +202,7 @@ void ModelRunner::sample(ForwardContext& context, const StepPlan& plan, const Te
   }
   if (rows.empty()) return;
   const Workspace::Scope scope(workspace_);
-  const auto count = static_cast<std::int64_t>(rows.size());
-  const TensorView gathered = workspace_.matrix(count, hidden.columns());
-  context.ops.gather_rows({.x = hidden, .indices = rows, .out = gathered});
-  const TensorView logits = workspace_.matrix(count, model_.config().vocab_size);
-  model_.compute_logits(context, gathered, logits);
+  const TensorView logits = logits_of(context, step, rows);
   if (logits_hook_) logits_hook_(plan, logits);
   for (std::size_t i = 0; i < owners.size(); ++i) {
     const std::size_t r = owners[i];

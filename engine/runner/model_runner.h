@@ -3,10 +3,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/cache/cache_layout.h"
 #include "engine/runner/batch_builder.h"
+#include "engine/runner/decode_graphs.h"
 #include "engine/runner/step_plan.h"
 #include "kernels/stochastic_rounding.h"
 #include "models/backends/selective_state_update.h"
@@ -34,6 +37,15 @@ class ModelRunner final : public StepRunner {
   [[nodiscard]] std::vector<const LayerBackend*> get_attn_backends_for_group(std::size_t group) const;
 
   std::unique_ptr<ThreadPlacement> place_calling_thread() override { return platform_.place_calling_thread(); }
+  /// Whether steps of decodes may be started as graphs: the platform records them, and every backend can be recorded.
+  [[nodiscard]] bool has_graphs() const { return graphs_.has_value(); }
+  /// Without graphs there is nothing to say.
+  void set_graph_use(GraphUse use) {
+    if (graphs_) graphs_->set_use(use);
+  }
+  /// Steps that were started as a graph.
+  [[nodiscard]] std::int64_t graph_launches() const { return graphs_ ? graphs_->launches() : 0; }
+
   /// On a synchronous platform the work is done when `submit` returns.
   StepHandle submit(StepPlan plan) override;
   StepResult wait(StepHandle handle) override;
@@ -43,16 +55,28 @@ class ModelRunner final : public StepRunner {
   void on_logits(std::function<void(const StepPlan&, const TensorView&)> hook) { logits_hook_ = std::move(hook); }
 
  private:
+  /// The step's results in the platform's memory.
+  struct StepRows {
+    TensorView hidden{};  ///< [T, hidden]
+    TensorView logits{};  ///< [T, vocabulary]; undefined: computed for the rows that are asked for
+  };
+
   void initialize_attn_backends(int block_size);
+  void initialize_graphs();
   StepResult run(const StepPlan& plan);
-  void sample(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result);
-  void copy_logits(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result);
-  void score_prompts(ForwardContext& context, const StepPlan& plan, const TensorView& hidden, StepResult& result);
+  StepRows forward(ForwardContext& context, const StepPlan& plan, const PackedBatch& batch,
+                   const std::optional<DecodeBucket>& bucket);
+  /// Logits of some rows, in the workspace.
+  TensorView logits_of(ForwardContext& context, const StepRows& step, std::span<const std::int32_t> rows);
+  void sample(ForwardContext& context, const StepPlan& plan, const StepRows& step, StepResult& result);
+  void copy_logits(ForwardContext& context, const StepPlan& plan, const StepRows& step, StepResult& result);
+  void score_prompts(ForwardContext& context, const StepPlan& plan, const StepRows& step, StepResult& result);
 
   Platform& platform_;
   Model& model_;
   int block_size_;
   std::unique_ptr<Queue> queue_;
+  std::optional<DecodeGraphs> graphs_;
   Workspace workspace_;
   SelectiveStateUpdateDispatcher selective_state_update_;
   std::vector<CacheGroup> groups_;

@@ -43,7 +43,7 @@ SampledToken as_score(SampledToken drawn, std::int32_t target) {
 
 }  // namespace
 
-void ModelRunner::score_prompts(ForwardContext& context, const StepPlan& plan, const TensorView& hidden,
+void ModelRunner::score_prompts(ForwardContext& context, const StepPlan& plan, const StepRows& step,
                                 StepResult& result) {
   std::vector<std::int32_t> rows;
   std::vector<ScoredRow> scored;
@@ -58,10 +58,7 @@ void ModelRunner::score_prompts(ForwardContext& context, const StepPlan& plan, c
   for (std::size_t begin = 0; begin < rows.size(); begin += kScoredRows) {
     const Workspace::Scope scope(workspace_);
     const std::size_t count = std::min(kScoredRows, rows.size() - begin);
-    const TensorView gathered = workspace_.matrix(static_cast<std::int64_t>(count), hidden.columns());
-    context.ops.gather_rows({.x = hidden, .indices = std::span(rows).subspan(begin, count), .out = gathered});
-    const TensorView logits = workspace_.matrix(static_cast<std::int64_t>(count), model_.config().vocab_size);
-    model_.compute_logits(context, gathered, logits);
+    const TensorView logits = logits_of(context, step, std::span(rows).subspan(begin, count));
     std::vector<SampleRow> parameters(count);
     for (std::size_t i = 0; i < count; ++i) {
       parameters[i].temperature = 0.0F;

@@ -41,12 +41,6 @@ Rope checked_rope(const WriteKvArgs& args) {
 /// Floats of partial results that one launch may leave: more requests are split in several launches.
 constexpr std::size_t kMostPartials = std::size_t{16} << 20;
 
-/// The segments of a split request of `tokens` query tokens.
-int segments_of(int sliding_window, int seq_len, int tokens) {
-  const int length = segment_keys(seq_len);
-  return (seq_len - 1) / length - first_visible_key(sliding_window, seq_len - tokens) / length + 1;
-}
-
 /// Runs of requests that are split, and one part for all others.
 std::vector<AttentionPart> parts_of(const PagedAttentionArgs& args, const PagedAttention& kernel) {
   std::vector<AttentionPart> parts;
@@ -65,6 +59,7 @@ std::vector<AttentionPart> parts_of(const PagedAttentionArgs& args, const PagedA
     require(tokens >= 0, "query_start_loc");
     if (tokens == 0) continue;
     require(seq_len >= tokens && seq_len <= args.max_blocks * args.cache.block_size, "sequence lengths");
+    require(args.max_seq_len == 0 || seq_len <= args.max_seq_len, "a sequence within max_seq_len");
     const bool split = tokens <= kMostSplitTokens;
     if (!split) close_run();
     const auto extended = [&](AttentionPart part) {
@@ -75,7 +70,9 @@ std::vector<AttentionPart> parts_of(const PagedAttentionArgs& args, const PagedA
       part.requests = r - part.first_request + 1;
       part.tokens = begin + tokens - part.first_token;
       part.most_tokens = std::max(part.most_tokens, tokens);
-      if (split) part.segments = std::max(part.segments, segments_of(args.sliding_window, seq_len, tokens));
+      const int segments = args.max_seq_len > 0 ? most_segments(args.sliding_window, args.max_seq_len)
+                                                : segments_of(args.sliding_window, seq_len, tokens);
+      if (split) part.segments = std::max(part.segments, segments);
       return part;
     };
     if (!split) {

@@ -7,30 +7,23 @@
 
 namespace krait::cuda {
 
-void* DeviceScratch::ensure(std::size_t bytes) {
-  if (bytes > buffer_.bytes) {
-    buffer_ = {};
-    buffer_ = device_.allocate(bytes + bytes / 4);
-  }
-  return buffer_.data.get();
-}
-
 CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
     : device_(device),
       gemm_(gemm),
       stream_(stream),
-      stage_(device, stream),
-      rounded_(device),
-      products_(device),
-      sampled_(device),
-      partials_(device),
-      expert_tables_(device, stream),
-      routing_(device),
-      moe_inner_(device),
-      moe_outer_(device),
-      conv_rows_(device),
-      chunk_operands_(device),
-      ssd_memory_(device) {}
+      memory_(device),
+      stage_(device, memory_, stream),
+      rounded_(memory_),
+      products_(memory_),
+      sampled_(memory_),
+      partials_(memory_),
+      expert_tables_(device, memory_, stream),
+      routing_(memory_),
+      moe_inner_(memory_),
+      moe_outer_(memory_),
+      conv_rows_(memory_),
+      chunk_operands_(memory_),
+      ssd_memory_(memory_) {}
 
 void CudaOperations::wait() {
   device_.wait(stream_);

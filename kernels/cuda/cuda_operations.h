@@ -6,23 +6,13 @@
 #include "kernels/cuda/linear/product.h"
 #include "kernels/cuda/moe/expert_tables.h"
 #include "kernels/cuda/scan_chunks.h"
+#include "kernels/cuda/step_memory.h"
 #include "kernels/cuda/step_stage.h"
 #include "kernels/operations.h"
 
 namespace krait::cuda {
 
 struct DeltaRule;
-
-/// Device memory that grows to the most that was asked for. What it held is lost when it grows.
-class DeviceScratch {
- public:
-  explicit DeviceScratch(Device& device) : device_(device) {}
-  void* ensure(std::size_t bytes);
-
- private:
-  Device& device_;
-  Buffer buffer_;
-};
 
 /// The operations of the CUDA platform, all in one stream: a call returns when its kernels are queued, `sample` when
 /// its tokens are there. Activations are float32 in device memory; spans are host memory, staged as they come.
@@ -54,6 +44,11 @@ class CudaOperations final : public Operations {
 
   /// Until everything queued is done; what was staged is forgotten.
   void wait();
+
+  /// As Queue and GraphRecorder (kernels/platform.h, kernels/operation_graph.h) have them.
+  void stage(const StepArrays& arrays);
+  std::unique_ptr<OperationGraph> record(const StepArrays& arrays, const std::function<void()>& operations);
+  void launch(const OperationGraph& graph);
 
  private:
   /// x as rows of `dtype` for a product: x itself, or rounded in the scratch.
@@ -91,6 +86,7 @@ class CudaOperations final : public Operations {
   Device& device_;
   Gemm& gemm_;
   Stream stream_;
+  StepMemory memory_;
   StepStage stage_;
   DeviceScratch rounded_;   ///< input rows of a product
   DeviceScratch products_;  ///< its sums before the epilogue

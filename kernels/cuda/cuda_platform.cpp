@@ -9,7 +9,7 @@
 namespace krait {
 namespace {
 
-class CudaQueue final : public Queue {
+class CudaQueue final : public Queue, public GraphRecorder {
  public:
   CudaQueue(cuda::Device& device, cuda::Gemm& gemm)
       : device_(device), stream_(device.create_stream()), operations_(device, gemm, stream_) {}
@@ -33,6 +33,13 @@ class CudaQueue final : public Queue {
     }
     wait();
   }
+
+  void stage(const StepArrays& arrays) override { operations_.stage(arrays); }
+  GraphRecorder* graphs() override { return this; }
+  std::unique_ptr<OperationGraph> record(const StepArrays& arrays, const std::function<void()>& operations) override {
+    return operations_.record(arrays, operations);
+  }
+  void launch(const OperationGraph& graph) override { operations_.launch(graph); }
 
  private:
   cuda::Device& device_;

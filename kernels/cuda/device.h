@@ -16,6 +16,14 @@ struct DeviceError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Work of a stream that was captured instead of done.
+class DeviceGraph {
+ public:
+  virtual ~DeviceGraph() = default;
+  /// One line a launch or copy.
+  [[nodiscard]] virtual std::string listing() const = 0;
+};
+
 /// One GPU and what its runtime offers, so that all above it also runs over an emulated one. Copies and fills are
 /// ordered with the other work of their stream; host memory given to a copy stays valid until the stream was waited
 /// for.
@@ -47,6 +55,14 @@ class Device {
   virtual void copy_to_device(void* to, const void* from, std::size_t bytes, Stream stream) = 0;
   virtual void copy_to_host(void* to, const void* from, std::size_t bytes, Stream stream) = 0;
   virtual void copy_on_device(void* to, const void* from, std::size_t bytes, Stream stream) = 0;
+
+  /// What this thread puts into the stream from now on is captured. Nothing may be allocated or waited for until
+  /// `end_capture`, or until `abandon_capture` where something went wrong.
+  virtual void begin_capture(Stream stream) = 0;
+  virtual std::unique_ptr<DeviceGraph> end_capture(Stream stream) = 0;
+  virtual void abandon_capture(Stream stream) noexcept = 0;
+  /// Puts the captured work into the stream.
+  virtual void launch(const DeviceGraph& graph, Stream stream) = 0;
 };
 
 }  // namespace krait::cuda

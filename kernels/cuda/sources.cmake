@@ -42,6 +42,7 @@ set(KRAIT_CUDA_HOST
   cuda/cuda_platform.cpp
   cuda/cuda_weight.cpp
   cuda/elementwise_operations.cpp
+  cuda/graph_operations.cpp
   cuda/linear_operations.cpp
   cuda/matrix_scan_operations.cpp
   cuda/moe/expert_tables.cpp
@@ -53,6 +54,7 @@ set(KRAIT_CUDA_HOST
   cuda/step_stage.cpp
   cuda/weight_uploader.cpp)
 set(KRAIT_CUDA_RUNTIME
+  cuda/runtime/captured_graph.cpp
   cuda/runtime/cublas_gemm.cpp
   cuda/runtime/cuda_device.cpp
   cuda/runtime/driver_api.cpp

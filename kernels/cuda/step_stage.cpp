@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <stdexcept>
 
 namespace krait::cuda {
 namespace {
@@ -9,16 +11,84 @@ namespace {
 constexpr std::size_t kChunk = std::size_t{1} << 20;
 constexpr std::size_t kAlignment = 16;
 
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+/// Calls `each(array, offset)` for every array that holds something, and returns the bytes of all.
+template <typename Fn>
+std::size_t lay_out(const StepArrays& arrays, Fn each) {
+  std::size_t offset = 0;
+  for (const std::span<const std::byte> array : arrays.all()) {
+    if (!array.empty()) each(array, offset);
+    offset += aligned(array.size());
+  }
+  return offset;
+}
+
 }  // namespace
 
+void StepStage::reserve_block(std::size_t bytes) {
+  if (bytes <= block_.host.bytes) return;
+  const std::size_t size = std::max(2 * bytes, kChunk);
+  block_ = {};
+  block_ = {.host = device_.allocate_pinned(size), .device = memory_.allocate(size)};
+}
+
+void StepStage::place(const StepArrays& arrays) {
+  reserve_block(lay_out(arrays, [](std::span<const std::byte>, std::size_t) {}));
+  placed_.clear();
+  sizes_.clear();
+  for (const std::span<const std::byte> array : arrays.all()) sizes_.push_back(array.size());
+  const auto* device = static_cast<const std::byte*>(block_.device.data.get());
+  lay_out(arrays, [&](std::span<const std::byte> array, std::size_t offset) {
+    placed_[array.data()] = {.host = array.data(), .device = device + offset, .bytes = array.size()};
+  });
+}
+
+void StepStage::copy(const StepArrays& arrays) {
+  auto* host = static_cast<std::byte*>(block_.host.data.get());
+  const std::size_t bytes = lay_out(arrays, [&](std::span<const std::byte> array, std::size_t offset) {
+    std::memcpy(host + offset, array.data(), array.size());
+  });
+  device_.copy_to_device(block_.device.data.get(), host, bytes, stream_);
+}
+
+void StepStage::stage_together(const StepArrays& arrays) {
+  place(arrays);
+  copy(arrays);
+}
+
+void StepStage::begin_recording(const StepArrays& arrays) {
+  place(arrays);
+  recording_ = true;
+}
+
+void StepStage::end_recording() {
+  recording_ = false;
+  placed_.clear();
+  sizes_.clear();
+}
+
 void StepStage::reset() {
+  placed_.clear();
+  sizes_.clear();
   staged_.clear();
   chunk_ = 0;
   for (Chunk& chunk : chunks_) chunk.used = 0;
 }
 
+const void* StepStage::find_placed(std::span<const std::byte> bytes) const {
+  auto after = placed_.upper_bound(bytes.data());
+  if (after == placed_.begin()) return nullptr;
+  const Staged& array = std::prev(after)->second;
+  const auto offset = static_cast<std::size_t>(bytes.data() - array.host);
+  if (offset + bytes.size() > array.bytes) return nullptr;
+  return static_cast<const std::byte*>(array.device) + offset;
+}
+
 const void* StepStage::stage(std::span<const std::byte> bytes) {
   if (bytes.empty()) return nullptr;
+  if (const void* placed = find_placed(bytes)) return placed;
+  if (recording_) throw std::logic_error("an operation that is recorded was given an array that is none of its step's");
   Staged& known = staged_[bytes.data()];
   const bool same = known.device != nullptr && known.bytes == bytes.size() &&
                     std::memcmp(known.host, bytes.data(), bytes.size()) == 0;
@@ -27,7 +97,7 @@ const void* StepStage::stage(std::span<const std::byte> bytes) {
 }
 
 StepStage::Staged StepStage::copy(std::span<const std::byte> bytes) {
-  const std::size_t wanted = (bytes.size() + kAlignment - 1) / kAlignment * kAlignment;
+  const std::size_t wanted = aligned(bytes.size());
   while (chunk_ < chunks_.size() && chunks_[chunk_].used + wanted > chunks_[chunk_].host.bytes) ++chunk_;
   if (chunk_ == chunks_.size()) {
     const std::size_t size = std::max(wanted, kChunk);

@@ -61,6 +61,8 @@ struct PagedAttentionArgs {
   std::span<const std::int32_t> seq_lens{};         ///< [R] tokens in the cache, this step's included
   std::span<const std::int32_t> block_table{};      ///< [R, max_blocks] page numbers
   int max_blocks = 0;
+  /// No request has more keys, also when the call is started again as a part of a graph; 0: `seq_lens` says it.
+  int max_seq_len = 0;
   float scale = 1.0F;
   int sliding_window = 0;     ///< 0: all; W: the token itself and the W - 1 before it
   float logits_soft_cap = 0;  ///< 0: none

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/operation_graph.h"
+
 namespace krait {
 
 /// The pages of every request in one KV group: row r of [num_reqs, max_blocks].
@@ -38,9 +40,19 @@ struct BatchLayout {
   /// First token of the stretch whose K and V are already in shared pages and must not be written again; [R], empty:
   /// none.
   std::vector<std::int32_t> num_replayed_tokens;
+  /// No row has more tokens in the caches after this step; of a step that is padded to a bucket, that of the bucket. 0:
+  /// not said.
+  int max_seq_len = 0;
 
   [[nodiscard]] int num_reqs() const { return num_decodes + num_prefills; }
   [[nodiscard]] int num_tokens() const { return num_decode_tokens + num_prefill_tokens; }
+  /// Those that operations are given. What metadata makes of the others, it lists itself.
+  void list_arrays(StepArrays& arrays) const {
+    arrays.add(query_start_loc);
+    arrays.add(seq_lens);
+    arrays.add(positions);
+    for (const BlockTable& table : block_tables) arrays.add(table.pages);
+  }
 };
 
 }  // namespace krait

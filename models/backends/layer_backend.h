@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/dtype.h"
+#include "kernels/operation_graph.h"
 #include "models/backends/batch_layout.h"
 
 namespace krait {
@@ -25,6 +26,8 @@ struct BackendCapabilities {
   bool snapshots_inside_prefill = false;
   bool drafts = false;
   bool batch_invariant = false;
+  /// Which operations a step of decodes queues depends on its number of rows and on `BatchLayout::max_seq_len` alone,
+  /// and all arrays that they are given are listed by the metadata or the layout.
   bool graph_capture = false;
   bool stochastic_rounding = false;  ///< of float16 recurrent states (`StateCacheView::rounding`)
 };
@@ -32,6 +35,8 @@ struct BackendCapabilities {
 /// Base of what a group's metadata builder builds for a step.
 struct LayerMetadata {
   virtual ~LayerMetadata() = default;
+  /// Adds the arrays of its own that operations of the layers are given, the same ones for every step of decodes.
+  virtual void list_arrays(StepArrays& arrays) const = 0;
 };
 
 /// Turns the step's layout into the metadata of one cache group. Called once a group and step.

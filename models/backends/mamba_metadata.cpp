@@ -73,6 +73,20 @@ std::span<const SequenceWave> MambaMetadata::waves_p(const Operations& ops) cons
   return prefill_waves;
 }
 
+void MambaMetadata::list_arrays(StepArrays& arrays) const {
+  arrays.add(query_start_loc_p);
+  arrays.add(query_start_loc_d);
+  arrays.add(has_initial_states_p);
+  arrays.add(has_initial_states_d);
+  arrays.add(state_read);
+  arrays.add(state_write);
+  arrays.add(num_computed_tokens);
+  for (const SequenceWave& wave : step_waves) wave.list_arrays(arrays);
+  for (const SequenceWave& wave : prefill_waves) wave.list_arrays(arrays);
+  step_whole.list_arrays(arrays);
+  prefill_whole.list_arrays(arrays);
+}
+
 void fill_mamba_metadata(const BatchLayout& batch, int mamba_block_size, MambaMetadata& metadata) {
   metadata.num_prefills = batch.num_prefills;
   metadata.num_prefill_tokens = batch.num_prefill_tokens;

@@ -52,6 +52,7 @@ struct MambaMetadata : LayerMetadata {
   SequenceWave step_whole;                  ///< the step in one, with snapshots on the way
   SequenceWave prefill_whole;               ///< its prefill part
 
+  void list_arrays(StepArrays& arrays) const override;
   /// The step's waves for these operations: several where snapshots cut sequences.
   [[nodiscard]] std::span<const SequenceWave> waves(const Operations& ops) const;
   /// Those of its prefill part.

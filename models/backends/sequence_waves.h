@@ -17,6 +17,14 @@ struct SequenceWave {
   std::vector<std::int32_t> num_computed_tokens;
   std::vector<StateSnapshot> snapshots;
 
+  void list_arrays(StepArrays& arrays) const {
+    arrays.add(query_start_loc);
+    arrays.add(state_read);
+    arrays.add(state_write);
+    arrays.add(has_initial_state);
+    arrays.add(num_computed_tokens);
+    arrays.add(snapshots);
+  }
   [[nodiscard]] SequenceBatch batch() const {
     return {.query_start_loc = query_start_loc,
             .state_read = state_read,

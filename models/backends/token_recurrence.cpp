@@ -10,7 +10,7 @@ const BackendCapabilities& token_recurrence_capabilities() {
       .snapshots_inside_prefill = true,
       .drafts = false,
       .batch_invariant = true,
-      .graph_capture = false,
+      .graph_capture = true,
   };
   return capabilities;
 }

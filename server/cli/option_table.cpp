@@ -153,6 +153,11 @@ const std::vector<OptionSpec>& table() {
        "three times what it is without prompts.",
        kAnyModel, 0, 60000},
       {"max-queue", kInteger, "1024", "N", "Requests that may wait; one more is answered 429.", kAnyModel, 0, 1048576},
+      {"enforce-eager", kFlag, "false", "",
+       "On a GPU, start the operations of a decode step one by one instead of as a CUDA graph; answers are the same. "
+       "The "
+       "processor has no graphs.",
+       kAnyModel},
       {"mamba-backend", kText, "native", "NAME",
        "The selective state update of decode: native, or flashinfer where it is built in.", kAnyModel},
       {"mamba-attention-backend", kPairs, "", "TYPE=NAME",

@@ -116,6 +116,7 @@ LoadOptions make_load_options(const OptionValues& values, const std::string& mod
   options.swap_bytes = parse_byte_size(values.text("swap-memory").value_or("")).value_or(0);
   options.target_itl_ms = values.number("target-itl-ms").value_or(0);
   options.max_queue = as_int(values, "max-queue");
+  options.enforce_eager = values.flag("enforce-eager");
   if (const auto limit = values.integer("max-model-len")) options.max_model_len = static_cast<int>(*limit);
   return options;
 }

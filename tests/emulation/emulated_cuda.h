@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/launch_config.h"
 #include "tests/emulation/emulated_ptx.h"
+#include "tests/emulation/emulated_stream.h"
 
 /// What kernels/cuda/port.cuh takes instead of CUDA: kernels compile as C++ and run on the emulated grid.
 
@@ -15,12 +16,19 @@
 
 namespace krait::cuda {
 
-/// Runs at once; arguments are copied first, as a launch copies them.
+/// Runs at once unless the thread captures; arguments are copied first, as a launch copies them.
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), const Launch& how, Arguments&&... arguments) {
   std::tuple<Parameters...> held{static_cast<Parameters>(std::forward<Arguments>(arguments))...};
-  emulation::run_grid({how.grid.x, how.grid.y, how.grid.z}, {how.block.x, how.block.y, how.block.z}, how.shared_bytes,
-                      [&] { std::apply(kernel, held); });
+  const auto run = [kernel, how, held] {
+    emulation::run_grid({how.grid.x, how.grid.y, how.grid.z}, {how.block.x, how.block.y, how.block.z}, how.shared_bytes,
+                        [&] { std::apply(kernel, held); });
+  };
+  auto* captured = emulation::captured();
+  if (captured == nullptr) return run();
+  std::string what = "launch " + emulation::value_as_text(kernel) + " " + emulation::value_as_text(how);
+  std::apply([&](const Parameters&... each) { ((what += " " + emulation::value_as_text(each)), ...); }, held);
+  captured->push_back({std::move(what), run});
 }
 
 }  // namespace krait::cuda

@@ -4,9 +4,12 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kernels/cpu/cpu_memory.h"
 #include "tests/emulation/device_memory.h"
+#include "tests/emulation/emulated_stream.h"
 #include "tests/emulation/platform_under_test.h"
 
 namespace krait::test {
@@ -22,6 +25,35 @@ Buffer allocate_nan(std::size_t bytes) {
   return Buffer{.data = std::shared_ptr<void>(data, std::free), .bytes = bytes};
 }
 
+/// Does the work, or captures it.
+template <typename Run>
+void submit(const char* kind, const auto& arguments, Run run) {
+  auto* captured = cuda::emulation::captured();
+  if (captured == nullptr) return run();
+  captured->push_back({kind + (" " + cuda::emulation::value_as_text(arguments)), run});
+}
+
+/// What a device refuses during a capture.
+void refuse_while_capturing(const char* what) {
+  if (cuda::emulation::captured() != nullptr) throw cuda::DeviceError(std::string(what) + " during a capture");
+}
+
+class EmulatedGraph final : public cuda::DeviceGraph {
+ public:
+  explicit EmulatedGraph(std::vector<cuda::emulation::StreamWork> work) : work_(std::move(work)) {}
+  [[nodiscard]] std::string listing() const override {
+    std::string text;
+    for (const auto& one : work_) text += one.what + "\n";
+    return text;
+  }
+  void run() const {
+    for (const auto& one : work_) one.run();
+  }
+
+ private:
+  std::vector<cuda::emulation::StreamWork> work_;
+};
+
 class EmulatedDevice final : public cuda::Device {
  public:
   void make_current() const override {}
@@ -29,14 +61,20 @@ class EmulatedDevice final : public cuda::Device {
   [[nodiscard]] int architecture() const override { return 90; }
   [[nodiscard]] int multiprocessors() const override { return 4; }
   [[nodiscard]] std::size_t free_memory() const override { return cpu::available_memory(); }
-  Buffer allocate(std::size_t bytes) override { return heap_->allocate(bytes); }
-  Buffer allocate_pinned(std::size_t bytes) override { return allocate_nan(bytes); }
+  Buffer allocate(std::size_t bytes) override {
+    refuse_while_capturing("an allocation");
+    return heap_->allocate(bytes);
+  }
+  Buffer allocate_pinned(std::size_t bytes) override {
+    refuse_while_capturing("an allocation");
+    return allocate_nan(bytes);
+  }
   std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) override {
     return cuda::emulation::reserve_device_memory(capacity);
   }
   cuda::Stream create_stream() override { return this; }
   void destroy_stream(cuda::Stream /*stream*/) override {}
-  void wait(cuda::Stream /*stream*/) override {}
+  void wait(cuda::Stream /*stream*/) override { refuse_while_capturing("a wait"); }
   void copy_to_device(void* to, const void* from, std::size_t bytes, cuda::Stream /*stream*/) override {
     copy(to, from, bytes);
   }
@@ -46,11 +84,29 @@ class EmulatedDevice final : public cuda::Device {
   void copy_on_device(void* to, const void* from, std::size_t bytes, cuda::Stream /*stream*/) override {
     copy(to, from, bytes);
   }
+  void begin_capture(cuda::Stream /*stream*/) override { cuda::emulation::begin_capture(); }
+  std::unique_ptr<cuda::DeviceGraph> end_capture(cuda::Stream /*stream*/) override {
+    return std::make_unique<EmulatedGraph>(cuda::emulation::end_capture());
+  }
+  void abandon_capture(cuda::Stream /*stream*/) noexcept override { cuda::emulation::end_capture(); }
+  void launch(const cuda::DeviceGraph& graph, cuda::Stream /*stream*/) override {
+    refuse_while_capturing("a graph's launch");
+    const cuda::emulation::DeviceAccess access;
+    dynamic_cast<const EmulatedGraph&>(graph).run();
+  }
 
  private:
+  struct Copy {
+    void* to;
+    const void* from;
+    std::size_t bytes;
+  };
   static void copy(void* to, const void* from, std::size_t bytes) {
-    const cuda::emulation::DeviceAccess access;
-    if (bytes > 0) std::memmove(to, from, bytes);
+    if (bytes == 0) return;
+    submit("copy", Copy{to, from, bytes}, [=] {
+      const cuda::emulation::DeviceAccess access;
+      std::memmove(to, from, bytes);
+    });
   }
 
   std::shared_ptr<cuda::emulation::DeviceHeap> heap_ = std::make_shared<cuda::emulation::DeviceHeap>();
@@ -59,6 +115,11 @@ class EmulatedDevice final : public cuda::Device {
 class EmulatedGemm final : public cuda::Gemm {
  public:
   void run(const cuda::GemmArgs& args, cuda::Stream /*stream*/) override {
+    submit("product", args, [args] { multiply(args); });
+  }
+
+ private:
+  static void multiply(const cuda::GemmArgs& args) {
     const cuda::emulation::DeviceAccess access;
     for (int row = 0; row < args.m; ++row) {
       for (int column = 0; column < args.n; ++column) {
@@ -73,7 +134,6 @@ class EmulatedGemm final : public cuda::Gemm {
     }
   }
 
- private:
   static float value(const void* data, DType dtype, std::int64_t index) {
     if (dtype == DType::kFloat32) return static_cast<const float*>(data)[index];
     return bfloat16_to_float(static_cast<const std::uint16_t*>(data)[index]);

@@ -31,6 +31,7 @@ TinyModel::TinyModel(const std::string& folder, const Options& options) {
                                  options.compute_dtype == DType::kFloat32 ? DType::kFloat32 : DType::kBFloat16)};
   model_ = make_model(path, context);
   runner_ = std::make_unique<ModelRunner>(*platform_, *model_, options.mamba, options.block_size);
+  runner_->set_graph_use(options.graphs);
   const Checkpoint checkpoint(path);
   WeightLoader loader(checkpoint, *platform_, options.compute_dtype);
   loader.set_quantization(options.quantization);

@@ -45,6 +45,7 @@ class TinyModel {
     /// Instead of the CPU with `threads` and `isa`.
     std::function<std::unique_ptr<Platform>()> make_platform{};
     WeightStore* store = nullptr;
+    GraphUse graphs = GraphUse::kRecorded;
   };
   /// `folder` is absolute, or relative to the repository.
   explicit TinyModel(const std::string& folder) : TinyModel(folder, Options{}) {}
@@ -60,6 +61,7 @@ class TinyModel {
   /// As WeightLoader gave them.
   [[nodiscard]] std::size_t weight_bytes() const { return weight_bytes_; }
   [[nodiscard]] std::int64_t parameters() const { return parameters_; }
+  [[nodiscard]] const ModelRunner& runner() const { return *runner_; }
 
  private:
   std::unique_ptr<Platform> platform_;

@@ -43,6 +43,24 @@ constexpr int first_visible_key(int sliding_window, int position) {
   return sliding_window > 0 && position >= sliding_window ? position - sliding_window + 1 : 0;
 }
 
+/// The segments that `tokens` query tokens at the end of `seq_len` keys see.
+constexpr int segments_of(int sliding_window, int seq_len, int tokens) {
+  const int length = segment_keys(seq_len);
+  return (seq_len - 1) / length - first_visible_key(sliding_window, seq_len - tokens) / length + 1;
+}
+
+/// At least the segments of every request of up to `max_seq_len` keys.
+constexpr int most_segments(int sliding_window, int max_seq_len) {
+  constexpr int kShortest = segment_keys(1);
+  constexpr int kSegments = 64;
+  const int all = max_seq_len <= kSegments * kShortest ? (max_seq_len + kShortest - 1) / kShortest : kSegments;
+  if (sliding_window == 0) return all;
+  // So many keys in a row, wherever they begin.
+  const int visible = sliding_window + kMostSplitTokens - 1;
+  const int touched = (visible + kShortest - 2) / kShortest + 1;
+  return touched < all ? touched : all;
+}
+
 /// Requests that are worked on together: those that are split, or those that are not (others among them are skipped).
 struct AttentionPart {
   bool split = false;

@@ -20,7 +20,7 @@ ExpertTables::Entry ExpertTables::make(std::span<const PackedWeight> weights) {
   Entry entry;
   entry.weights.assign(weights.begin(), weights.end());
   const std::size_t bytes = views.size() * sizeof(WeightView);
-  entry.memory = device_.allocate(bytes);
+  entry.memory = memory_.allocate(bytes);
   device_.copy_to_device(entry.memory.data.get(), views.data(), bytes, stream_);
   device_.wait(stream_);
   entry.table = {.compute_dtype = first.compute_dtype,

@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/linear/weight_view.h"
+#include "kernels/cuda/step_memory.h"
 #include "kernels/packed_weight.h"
 
 namespace krait::cuda {
@@ -21,7 +22,7 @@ struct ExpertTable {
 /// experts would otherwise copy them every time. Keeps the weights alive.
 class ExpertTables {
  public:
-  ExpertTables(Device& device, Stream stream) : device_(device), stream_(stream) {}
+  ExpertTables(Device& device, StepMemory& memory, Stream stream) : device_(device), memory_(memory), stream_(stream) {}
 
   /// The weights must be of one form and shape.
   const ExpertTable& table(std::span<const PackedWeight> weights);
@@ -35,6 +36,7 @@ class ExpertTables {
   Entry make(std::span<const PackedWeight> weights);
 
   Device& device_;
+  StepMemory& memory_;
   Stream stream_;
   std::map<const void*, Entry> entries_;  ///< by the first expert's storage
 };

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "kernels/cuda/cuda_check.h"
+#include "kernels/cuda/runtime/captured_graph.h"
 #include "kernels/cuda/runtime/kernel_probe.h"
 #include "kernels/cuda/runtime/open_device.h"
 #include "kernels/cuda/runtime/virtual_memory.h"
@@ -113,6 +114,26 @@ class CudaDevice final : public Device {
   }
   void copy_on_device(void* to, const void* from, std::size_t bytes, Stream stream) override {
     copy(to, from, bytes, cudaMemcpyDeviceToDevice, stream);
+  }
+
+  void begin_capture(Stream stream) override {
+    make_current();
+    check(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal),
+          "cudaStreamBeginCapture");
+  }
+  std::unique_ptr<DeviceGraph> end_capture(Stream stream) override {
+    cudaGraph_t graph = nullptr;
+    check(cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &graph), "cudaStreamEndCapture");
+    return instantiate(graph);
+  }
+  void abandon_capture(Stream stream) noexcept override {
+    cudaGraph_t graph = nullptr;
+    if (cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &graph) == cudaSuccess) cudaGraphDestroy(graph);
+    cudaGetLastError();  // what went wrong is being thrown already
+  }
+  void launch(const DeviceGraph& graph, Stream stream) override {
+    make_current();
+    launch_graph(graph, static_cast<cudaStream_t>(stream));
   }
 
  private:

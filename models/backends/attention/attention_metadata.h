@@ -14,6 +14,8 @@ struct AttentionMetadata : LayerMetadata {
   /// [T] page * block_size + offset of every new token; -1 for a replayed token, whose K and V are in a shared page
   /// already.
   std::vector<std::int64_t> slot_mapping;
+
+  void list_arrays(StepArrays& arrays) const override { arrays.add(slot_mapping); }
 };
 
 /// Builds it for KV group `kv_group` (an index into BatchLayout::block_tables).

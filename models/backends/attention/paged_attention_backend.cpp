@@ -16,7 +16,7 @@ class PagedAttentionBackend final : public AttentionBackend {
                                                   .snapshots_inside_prefill = true,
                                                   .drafts = false,
                                                   .batch_invariant = true,
-                                                  .graph_capture = false};
+                                                  .graph_capture = true};
     return capabilities;
   }
 
@@ -49,6 +49,7 @@ class PagedAttentionBackend final : public AttentionBackend {
     attend.seq_lens = batch.seq_lens;
     attend.block_table = metadata.block_table->pages;
     attend.max_blocks = metadata.block_table->max_blocks;
+    attend.max_seq_len = batch.max_seq_len;
     attend.scale = parameters.scale;
     attend.sliding_window = parameters.sliding_window;
     attend.logits_soft_cap = parameters.logits_soft_cap;
