@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <algorithm>
 #include <exception>
 #include <future>
 #include <new>
@@ -125,6 +126,7 @@ class ThreadedEngine final : public Engine {
     while (true) {
       if (scheduler_.idle()) pools_->set_computing(false);
       EngineInbox::Commands taken = inbox_.take(rest());
+      if (std::ranges::any_of(taken.commands, touches_pools)) finish_step();
       for (EngineCommand& command : taken.commands) {
         std::visit([this](auto& c) { execute(c); }, command);
       }
@@ -134,8 +136,14 @@ class ThreadedEngine final : public Engine {
       step();
       deliver();
     }
+    finish_step();
     end_all(std::nullopt);
     deliver();
+  }
+
+  /// Whether the command reads or writes what a step in flight may be writing or reading.
+  static bool touches_pools(const EngineCommand& command) {
+    return !std::holds_alternative<Submission>(command) && !std::holds_alternative<Cancellation>(command);
   }
 
   [[nodiscard]] EngineInbox::Rest rest() const {
@@ -190,15 +198,48 @@ class ThreadedEngine final : public Engine {
     scheduler_.end_all(error);
   }
 
+  /// Brings the step in flight, or a new one, to its end. Where the runner can, the next one is in flight then.
   void step() {
-    StepPlan plan = scheduler_.schedule(std::chrono::steady_clock::now());
-    if (plan.requests.empty()) return;
-    pools_->set_computing(true);
-    deliver();  // Before a step that may take long: callers see who runs, and requests that ended in planning are told.
+    if (!in_flight_) {
+      StepPlan plan = scheduler_.schedule(std::chrono::steady_clock::now());
+      if (plan.requests.empty()) return;
+      pools_->set_computing(true);
+      // Before a step that may take long: callers see who runs, and requests that ended in planning are told.
+      deliver();
+      guarded([&] { in_flight_ = runner_->submit(std::move(plan)); });
+    }
+    guarded([&] {
+      std::optional<StepHandle> ahead;
+      if (in_flight_ && runner_->runs_ahead()) ahead = submit_ahead();
+      complete(ahead);
+    });
+  }
+
+  [[nodiscard]] std::optional<StepHandle> submit_ahead() {
+    StepPlan plan = scheduler_.schedule_ahead(std::chrono::steady_clock::now());
+    if (plan.requests.empty()) return std::nullopt;
+    return runner_->submit(std::move(plan));
+  }
+
+  /// Waits for the step in flight; `next` is in flight then.
+  void complete(std::optional<StepHandle> next) {
+    if (!in_flight_) return;
+    const StepHandle handle = *std::exchange(in_flight_, next);
+    StepResult result = runner_->wait(handle);
+    failures_ = 0;
+    scheduler_.update(std::move(result), std::chrono::steady_clock::now());
+  }
+
+  /// Until no step is in flight.
+  void finish_step() {
+    guarded([&] { complete(std::nullopt); });
+  }
+
+  /// Does a part of a step; what is in flight is lost when it throws.
+  template <typename Work>
+  void guarded(const Work& work) {
     try {
-      StepResult result = runner_->wait(runner_->submit(std::move(plan)));
-      failures_ = 0;
-      scheduler_.update(std::move(result), std::chrono::steady_clock::now());
+      work();
     } catch (const std::exception& fault) {
       lose_step(fault.what());
     } catch (...) {
@@ -207,6 +248,8 @@ class ThreadedEngine final : public Engine {
   }
 
   void lose_step(const std::string& what) {
+    in_flight_.reset();
+    runner_->abandon();
     scheduler_.fail_step(
         {.code = ErrorCode::kInternal, .message = "the step that held the request failed: " + what, .field = {}});
     if (++failures_ < kFatalFailures) return;
@@ -244,6 +287,7 @@ class ThreadedEngine final : public Engine {
   std::unique_ptr<StepRunner> runner_;
   Scheduler scheduler_;
   std::unordered_map<std::uint64_t, Reader> readers_;
+  std::optional<StepHandle> in_flight_;
   int failures_ = 0;  ///< steps lost in a row
   bool dead_ = false;
   EngineInbox inbox_;

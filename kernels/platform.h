@@ -11,6 +11,7 @@
 #include "kernels/operation_graph.h"
 #include "kernels/packed_weight.h"
 #include "kernels/tensor.h"
+#include "kernels/token_sampler.h"
 
 namespace krait {
 
@@ -68,6 +69,8 @@ class Queue {
   virtual void stage(const StepArrays& /*arrays*/) {}
   /// Null: the platform records no operations.
   virtual GraphRecorder* graphs() { return nullptr; }
+  /// Null: whoever samples waits.
+  virtual TokenSampler* sampler() { return nullptr; }
 };
 
 /// A platform's opinion on which backend should serve a mamba type (design, section 3).

@@ -13,6 +13,8 @@ namespace krait {
 struct PackedBatch {
   BatchLayout layout;
   std::vector<std::int32_t> ids;  ///< [T]
+  /// [T] of a step of decodes: the row of the tokens sampled last that takes the place of the id, or -1.
+  std::vector<std::int32_t> token_sources{};
 };
 
 PackedBatch pack_batch(const StepPlan& plan, std::size_t kv_groups);

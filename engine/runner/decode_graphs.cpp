@@ -5,9 +5,11 @@
 
 namespace krait {
 
-void DecodeGraphs::run(const DecodeBucket& bucket, const StepArrays& arrays, const std::function<void()>& operations) {
+void DecodeGraphs::run(const DecodeBucket& bucket, const StepArrays& arrays, const std::function<void()>& prepare,
+                       const std::function<void()>& operations) {
   const OperationGraph* graph = graph_of(bucket, arrays, operations);
   queue_.stage(arrays);
+  prepare();
   if (graph == nullptr) return operations();
   recorder_.launch(*graph);
   ++launches_;

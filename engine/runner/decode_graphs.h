@@ -23,9 +23,10 @@ class DecodeGraphs {
   DecodeGraphs(Queue& queue, GraphRecorder& recorder) : queue_(queue), recorder_(recorder) {}
   void set_use(GraphUse use) { use_ = use; }
 
-  /// Does what `operations` puts into the queue, with `arrays` staged. Within a bucket it must be the same each time,
-  /// its results at the same addresses.
-  void run(const DecodeBucket& bucket, const StepArrays& arrays, const std::function<void()>& operations);
+  /// Stages `arrays`, does `prepare`, which may differ from step to step, and then what `operations` puts into the
+  /// queue: within a bucket the same each time, its results at the same addresses.
+  void run(const DecodeBucket& bucket, const StepArrays& arrays, const std::function<void()>& prepare,
+           const std::function<void()>& operations);
 
   /// Steps that were started as a graph.
   [[nodiscard]] std::int64_t launches() const { return launches_; }

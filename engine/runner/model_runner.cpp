@@ -88,21 +88,41 @@ void ModelRunner::bind_pools(std::shared_ptr<CachePools> pools) {
 
 StepHandle ModelRunner::submit(StepPlan plan) {
   const StepHandle handle = next_handle_++;
-  done_[handle] = run(plan);
+  in_flight_[handle] = run(plan);
   return handle;
 }
 
-StepResult ModelRunner::wait(StepHandle handle) {
-  queue_->wait();
-  auto node = done_.extract(handle);
-  if (node.empty()) KRAIT_BUG("wait for a step that was not submitted");
-  return std::move(node.mapped());
+void ModelRunner::abandon() noexcept {
+  try {
+    queue_->wait();
+  } catch (...) {  // a device that does not work says so again at the next step
+  }
+  in_flight_.clear();
 }
 
-StepResult ModelRunner::run(const StepPlan& plan) {
+StepResult ModelRunner::wait(StepHandle handle) {
+  auto node = in_flight_.extract(handle);
+  if (node.empty()) KRAIT_BUG("wait for a step that was not submitted");
+  InFlight& run = node.mapped();
+  if (run.tokens == nullptr) {
+    queue_->wait();
+    return std::move(run.result);
+  }
+  std::vector<SampledToken> sampled(run.owners.size());
+  run.tokens->wait(sampled);
+  for (std::size_t i = 0; i < sampled.size(); ++i) {
+    run.result.outputs[run.owners[i]].tokens.push_back(std::move(sampled[i]));
+  }
+  return std::move(run.result);
+}
+
+ModelRunner::InFlight ModelRunner::run(const StepPlan& plan) {
   PackedBatch batch = pack_batch(plan, kv_groups_);
   const std::optional<DecodeBucket> bucket = graphs_ ? decode_bucket(batch.layout) : std::nullopt;
-  if (bucket) pad_decodes(*bucket, block_size_, batch);
+  if (bucket) {
+    pad_decodes(*bucket, block_size_, batch);
+    batch.token_sources = token_sources(plan, batch.ids.size());
+  }
   std::vector<std::unique_ptr<LayerMetadata>> metadata;
   for (const auto& builder : builders_) metadata.push_back(builder->build(batch.layout));
 
@@ -114,14 +134,14 @@ StepResult ModelRunner::run(const StepPlan& plan) {
                          .selective_state_update = &selective_state_update_.get()};
   const StepRows rows = forward(context, plan, batch, bucket);
 
-  StepResult result;
+  InFlight run;
   for (const StepRequest& request : plan.requests) {
-    result.outputs.push_back({.key = request.key, .tokens = {}, .logits = {}, .error = std::nullopt});
+    run.result.outputs.push_back({.key = request.key, .tokens = {}, .logits = {}, .error = std::nullopt});
   }
-  copy_logits(context, plan, rows, result);
-  score_prompts(context, plan, rows, result);
-  sample(context, plan, rows, result);
-  return result;
+  copy_logits(context, plan, rows, run.result);
+  score_prompts(context, plan, rows, run.result);
+  sample(context, plan, rows, run);
+  return run;
 }
 
 ModelRunner::StepRows ModelRunner::forward(ForwardContext& context, const StepPlan& plan, const PackedBatch& batch,
@@ -144,11 +164,27 @@ ModelRunner::StepRows ModelRunner::forward(ForwardContext& context, const StepPl
     return rows;
   }
   rows.logits = workspace_.matrix(tokens, model_.config().vocab_size);
-  graphs_->run(*bucket, arrays, [&] {
+  arrays.add(batch.token_sources);
+  const bool ahead = std::ranges::any_of(batch.token_sources, [](std::int32_t source) { return source >= 0; });
+  const auto feed = [&] {
+    if (ahead) queue_->sampler()->feed(batch.ids, batch.token_sources);
+  };
+  graphs_->run(*bucket, arrays, feed, [&] {
     model_.forward(context, batch.ids, rows.hidden);
     model_.compute_logits(context, rows.hidden, rows.logits);
   });
   return rows;
+}
+
+std::vector<std::int32_t> ModelRunner::token_sources(const StepPlan& plan, std::size_t tokens) const {
+  std::vector<std::int32_t> sources;
+  for (const StepRequest& request : plan.requests) {
+    const bool ahead = request.token_source >= 0;
+    sources.push_back(ahead ? last_rows_.at(static_cast<std::size_t>(request.token_source)) : -1);
+    if (ahead && sources.back() < 0) KRAIT_BUG("a token is taken from a request that sampled none");
+  }
+  sources.resize(tokens, -1);
+  return sources;
 }
 
 TensorView ModelRunner::logits_of(ForwardContext& context, const StepRows& step, std::span<const std::int32_t> rows) {
@@ -190,7 +226,7 @@ void ModelRunner::copy_logits(ForwardContext& context, const StepPlan& plan, con
   }
 }
 
-void ModelRunner::sample(ForwardContext& context, const StepPlan& plan, const StepRows& step, StepResult& result) {
+void ModelRunner::sample(ForwardContext& context, const StepPlan& plan, const StepRows& step, InFlight& run) {
   std::vector<std::int32_t> rows;
   std::vector<SampleRow> parameters;
   std::vector<std::size_t> owners;
@@ -205,12 +241,20 @@ void ModelRunner::sample(ForwardContext& context, const StepPlan& plan, const St
   const TensorView logits = logits_of(context, step, rows);
   if (logits_hook_) logits_hook_(plan, logits);
   for (std::size_t i = 0; i < owners.size(); ++i) {
-    const std::size_t r = owners[i];
-    result.outputs[r].error = constrain(plan.requests[r].mask, parameters[i]);
+    run.result.outputs[owners[i]].error = constrain(plan.requests[owners[i]].mask, parameters[i]);
+  }
+  last_rows_.assign(plan.requests.size(), -1);
+  for (std::size_t i = 0; i < owners.size(); ++i) last_rows_[owners[i]] = static_cast<std::int32_t>(i);
+  if (TokenSampler* sampler = queue_->sampler()) {
+    run.tokens = sampler->sample({.logits = logits, .rows = parameters, .out = {}});
+    run.owners = std::move(owners);
+    return;
   }
   std::vector<SampledToken> sampled(rows.size());
   context.ops.sample({.logits = logits, .rows = parameters, .out = sampled});
-  for (std::size_t i = 0; i < owners.size(); ++i) result.outputs[owners[i]].tokens.push_back(std::move(sampled[i]));
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    run.result.outputs[owners[i]].tokens.push_back(std::move(sampled[i]));
+  }
 }
 
 }  // namespace krait

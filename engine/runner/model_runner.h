@@ -46,6 +46,9 @@ class ModelRunner final : public StepRunner {
   /// Steps that were started as a graph.
   [[nodiscard]] std::int64_t graph_launches() const { return graphs_ ? graphs_->launches() : 0; }
 
+  /// Where steps of decodes have their arrays at addresses that stay, and tokens stay on the device.
+  [[nodiscard]] bool runs_ahead() const override { return graphs_.has_value() && queue_->sampler() != nullptr; }
+  void abandon() noexcept override;
   /// On a synchronous platform the work is done when `submit` returns.
   StepHandle submit(StepPlan plan) override;
   StepResult wait(StepHandle handle) override;
@@ -55,6 +58,12 @@ class ModelRunner final : public StepRunner {
   void on_logits(std::function<void(const StepPlan&, const TensorView&)> hook) { logits_hook_ = std::move(hook); }
 
  private:
+  /// A step that was submitted: what is known of its result, and who gets the tokens that are being sampled.
+  struct InFlight {
+    StepResult result;
+    std::unique_ptr<PendingTokens> tokens{};  ///< null: the result is whole
+    std::vector<std::size_t> owners{};        ///< the output of each token
+  };
   /// The step's results in the platform's memory.
   struct StepRows {
     TensorView hidden{};  ///< [T, hidden]
@@ -63,12 +72,14 @@ class ModelRunner final : public StepRunner {
 
   void initialize_attn_backends(int block_size);
   void initialize_graphs();
-  StepResult run(const StepPlan& plan);
+  InFlight run(const StepPlan& plan);
   StepRows forward(ForwardContext& context, const StepPlan& plan, const PackedBatch& batch,
                    const std::optional<DecodeBucket>& bucket);
+  /// By token of a step of decodes: the row of the tokens sampled last that it is, or -1.
+  [[nodiscard]] std::vector<std::int32_t> token_sources(const StepPlan& plan, std::size_t tokens) const;
   /// Logits of some rows, in the workspace.
   TensorView logits_of(ForwardContext& context, const StepRows& step, std::span<const std::int32_t> rows);
-  void sample(ForwardContext& context, const StepPlan& plan, const StepRows& step, StepResult& result);
+  void sample(ForwardContext& context, const StepPlan& plan, const StepRows& step, InFlight& run);
   void copy_logits(ForwardContext& context, const StepPlan& plan, const StepRows& step, StepResult& result);
   void score_prompts(ForwardContext& context, const StepPlan& plan, const StepRows& step, StepResult& result);
 
@@ -84,7 +95,8 @@ class ModelRunner final : public StepRunner {
   std::size_t kv_groups_ = 0;
   StateRounding state_rounding_;
   std::shared_ptr<CachePools> pools_;
-  std::map<StepHandle, StepResult> done_;
+  std::map<StepHandle, InFlight> in_flight_;
+  std::vector<std::int32_t> last_rows_;  ///< of the step submitted last that sampled: each request's row there, or -1
   StepHandle next_handle_ = 1;
   std::function<void(const StepPlan&, const TensorView&)> logits_hook_;
 };

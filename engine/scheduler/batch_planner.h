@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "engine/scheduler/request_queues.h"
@@ -33,6 +35,10 @@ struct Piece {
   RequestState* request = nullptr;
   int tokens = 0;
   std::vector<PieceSnapshot> snapshots{};
+  /// Of a piece that was planned ahead: the piece of the step before whose token it computes; else -1.
+  int source = -1;
+  /// Pages that it reads and that its request may let go of meanwhile, by KV group: the piece holds them.
+  std::vector<std::pair<std::size_t, std::int32_t>> held_pages{};
 };
 
 /// Forms the batch of one step: who takes part, with how many tokens, and the memory for them. Made anew for each step.

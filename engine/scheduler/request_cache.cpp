@@ -49,6 +49,13 @@ bool RequestCache::secure_state(CachePools& pools) {
   return slot.has_value();
 }
 
+bool RequestCache::secure_state_ahead(CachePools& pools, bool keep) {
+  ItemPool* slots = pools.slots();
+  if (slots == nullptr || !keep) return true;
+  if (ahead_ == 0) ahead_ = slots->allocate().value_or(0);
+  return ahead_ != 0;
+}
+
 bool RequestCache::write_in_place(CachePools& pools) {
   if (state_ == 0 || pools.prefix_index() == nullptr) return false;
   const bool was_listed = !pools.slots()->is_exclusive(state_);
@@ -76,6 +83,7 @@ void RequestCache::advance(CachePools& pools, std::span<const std::int32_t> hist
     if (state_ != 0) pools.slots()->release(state_);
     state_ = std::exchange(next_, 0);
   }
+  next_ = std::exchange(ahead_, 0);
   const int block_size = pools.layout().block_size;
   while (cursor_ != nullptr && (listed_blocks_ + 1) * block_size <= computed) {
     list_block(pools, history.subspan(static_cast<std::size_t>(listed_blocks_ * block_size),
@@ -139,7 +147,7 @@ void RequestCache::release(CachePools& pools) {
     }
     pages_[group].clear();
   }
-  for (std::int32_t* slot : {&state_, &next_}) {
+  for (std::int32_t* slot : {&state_, &next_, &ahead_}) {
     if (*slot != 0) pools.slots()->release(std::exchange(*slot, 0));
   }
   if (cursor_ != nullptr) pools.prefix_index()->close(cursor_);
@@ -149,7 +157,7 @@ void RequestCache::release(CachePools& pools) {
 
 std::size_t RequestCache::bytes(const CachePools& pools) const {
   std::size_t bytes = 0;
-  const std::array<std::int32_t, 3> slots{state_, next_, recent_};
+  const std::array<std::int32_t, 4> slots{state_, next_, ahead_, recent_};
   for (auto slot = slots.begin(); slot != slots.end(); ++slot) {
     if (*slot == 0 || std::find(slots.begin(), slot, *slot) != slot) continue;
     const auto mine = std::count(slots.begin(), slots.end(), *slot);

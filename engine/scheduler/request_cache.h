@@ -25,6 +25,9 @@ class RequestCache {
   /// Makes sure that the step at hand has a slot to write the state to that nobody else reads. False when there is no
   /// room.
   [[nodiscard]] bool secure_state(CachePools& pools);
+  /// The same for the step after the one in flight, which reads what that one writes; with `keep`, that state is to
+  /// stay as it is.
+  [[nodiscard]] bool secure_state_ahead(CachePools& pools, bool keep);
   /// When nobody else can be asked for memory: takes its own state back from the index, to write it in place. True when
   /// that frees anything.
   [[nodiscard]] bool write_in_place(CachePools& pools);
@@ -65,6 +68,8 @@ class RequestCache {
 
   [[nodiscard]] std::int32_t state_read() const { return state_; }  ///< 0: none
   [[nodiscard]] std::int32_t state_write() const { return next_ != 0 ? next_ : state_; }
+  /// Where the step after the one in flight writes the state.
+  [[nodiscard]] std::int32_t state_write_ahead() const { return ahead_ != 0 ? ahead_ : state_write(); }
   /// Tokens from the first whose K and V lie in pages of the index and must not be written.
   [[nodiscard]] int shared_tokens() const { return shared_tokens_; }
   [[nodiscard]] const std::vector<std::vector<std::int32_t>>& pages() const { return pages_; }
@@ -77,6 +82,7 @@ class RequestCache {
   std::int32_t packed_ = 0;  ///< the snapshot that becomes `state_` once there is a slot for it; 0: none
   std::int32_t state_ = 0;   ///< where the state of the computed tokens is; others may read it
   std::int32_t next_ = 0;    ///< where the step at hand writes it; 0: in place
+  std::int32_t ahead_ = 0;   ///< where the step after it writes it; 0: in place
   std::int32_t recent_ = 0;  ///< the state at the last block boundary; 0: none
   int recent_tokens_ = 0;
   int shared_tokens_ = 0;

@@ -38,8 +38,8 @@ struct RequestState {
   std::unique_ptr<MaskSession> mask;  ///< of a constrained request
   RequestStats stats;
   std::uint64_t last_step = 0;  ///< the last step that it was part of
-  bool in_flight = false;
-  /// Its last event is out; only the step in flight keeps it, whose output will be dropped.
+  int steps_in_flight = 0;
+  /// Its last event is out; only the steps in flight keep it, whose output will be dropped.
   bool finished = false;
 
   [[nodiscard]] int num_prompt() const { return static_cast<int>(request.prompt.size()); }
@@ -59,8 +59,9 @@ struct RequestState {
   [[nodiscard]] bool may_reuse_prefix() const;
   /// Tokens of its prompt that siblings of its fork group can go on from, once they are computed.
   [[nodiscard]] int fork_tokens(int block_size) const { return (num_prompt() - 1) / block_size * block_size; }
-  /// What the row for the next token says to the sampler; its spans point into this request.
-  [[nodiscard]] SampleRow sample_row() const;
+  /// What the row for the next token says to the sampler, or for the one after `unseen` tokens that are being sampled;
+  /// its spans point into this request.
+  [[nodiscard]] SampleRow sample_row(int unseen = 0) const;
 };
 
 /// Who goes first: the lower priority number, then the earlier arrival. Preemption takes the last one by this order.

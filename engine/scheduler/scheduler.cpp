@@ -49,7 +49,10 @@ StepPlan Scheduler::schedule(TimePoint now) {
     BatchPlanner planner(config_, pools_, queues_, cost_);
     planner.plan();
     fail_starved(planner.starved());
-    if (!planner.pieces().empty()) return make_plan(planner.pieces(), now);
+    if (!planner.pieces().empty()) {
+      step_start_ = now;
+      return make_plan(planner.pieces(), now);
+    }
     if (planner.starved().empty()) fail_stuck_head();
   }
   return {};
@@ -100,9 +103,7 @@ void Scheduler::fail_stuck_head() {
         .field = {}});
 }
 
-StepPlan Scheduler::make_plan(const std::vector<Piece>& pieces, TimePoint now) {
-  in_flight_ = pieces;
-  step_start_ = now;
+StepPlan Scheduler::make_plan(std::vector<Piece> pieces, TimePoint now) {
   StepPlan plan{.step = static_cast<std::uint64_t>(++counters_.steps_total), .requests = {}};
   plan.requests.reserve(pieces.size());
   for (const Piece& piece : pieces) {
@@ -112,9 +113,10 @@ StepPlan Scheduler::make_plan(const std::vector<Piece>& pieces, TimePoint now) {
       counters_.prompt_tokens_total += request.num_prompt();
     }
     request.last_step = plan.step;
-    request.in_flight = true;
-    plan.requests.push_back(make_step_request(piece));
+    ++request.steps_in_flight;
+    plan.requests.push_back(piece.source < 0 ? make_step_request(piece) : make_step_request_ahead(piece));
   }
+  in_flight_.push_back(std::move(pieces));
   count_step(plan);
   return plan;
 }

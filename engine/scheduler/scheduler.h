@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -25,6 +26,7 @@ struct RequestEvent {
 /// caller draws, ascending in the order of arrival.
 ///
 /// One round is `schedule`, the runner's work, `update`; `add` and `abort` may come at any time, also between the two.
+/// While the runner works on a step, `schedule_ahead` may plan the next one, for its `update` to follow.
 class Scheduler {
  public:
   Scheduler(SchedulerConfig config, CachePools& pools);
@@ -39,14 +41,20 @@ class Scheduler {
   void abort(std::uint64_t key, FinishReason reason);
 
   /// The next step; empty exactly when no request is left. Requests past their deadline, and a request that cannot get
-  /// memory though nobody else holds any, end here with an error. At most one step is in flight.
+  /// memory though nobody else holds any, end here with an error. No step may be in flight.
   [[nodiscard]] StepPlan schedule(TimePoint now);
 
-  /// What the step in flight gave. A request whose output is an error, missing or unsound ends with an error; its
-  /// neighbours go on.
+  /// The step after the one in flight, before its outcome is known: each request that it decodes and that will not end
+  /// with it for certain decodes one token more. Empty where only the outcome can tell what comes next: a prompt in the
+  /// step, or one that could be admitted; a request whose next token needs the last one on the host (a constraint,
+  /// penalties, rows of logits); no memory. A request that turns out to have ended is computed in vain.
+  [[nodiscard]] StepPlan schedule_ahead(TimePoint now);
+
+  /// What the oldest step in flight gave. A request whose output is an error, missing or unsound ends with an error;
+  /// its neighbours go on.
   void update(StepResult result, TimePoint now);
 
-  /// The step in flight is lost: every request in it ends with `error`.
+  /// The steps in flight are lost: every request in them ends with `error`.
   void fail_step(const Error& error);
   /// Every request ends: with `error` if there is one, or else as aborted.
   void end_all(const std::optional<Error>& error);
@@ -66,8 +74,13 @@ class Scheduler {
   void expire(TimePoint now);
   void fail_starved(const std::vector<RequestState*>& starved);
   void fail_stuck_head();
-  [[nodiscard]] StepPlan make_plan(const std::vector<Piece>& pieces, TimePoint now);
+  [[nodiscard]] StepPlan make_plan(std::vector<Piece> pieces, TimePoint now);
   void count_step(const StepPlan& plan);
+
+  // Planning ahead, in schedule_ahead.cpp.
+  [[nodiscard]] bool may_plan_ahead() const;
+  [[nodiscard]] std::vector<Piece> decodes_ahead() const;
+  [[nodiscard]] bool secure_ahead(Piece& piece);
 
   // Outcomes, in step_outcome.cpp.
   void learn_cost(const std::vector<Piece>& pieces, TimePoint now);
@@ -89,11 +102,11 @@ class Scheduler {
   CachePools& pools_;
   std::unordered_map<std::uint64_t, std::unique_ptr<RequestState>> requests_;
   RequestQueues queues_;
-  std::vector<Piece> in_flight_;
+  std::deque<std::vector<Piece>> in_flight_;  ///< by step, the oldest first; at most two
   std::vector<RequestEvent> events_;
   std::shared_ptr<MaskThreads> mask_threads_;
   StepCost cost_;
-  TimePoint step_start_{};  ///< of the step in flight
+  TimePoint step_start_{};  ///< of the oldest step in flight: from when on it had the machine for itself
   int forks_ = 0;           ///< live requests of fork groups
   EngineStats counters_;    ///< counters only; gauges are read off when asked for
 };

@@ -33,15 +33,16 @@ bool is_stop(const RequestState& request, std::int32_t token) {
          sampling.stop_token_ids.end();
 }
 
-/// Ends a piece's hold on the slots of its snapshots, whatever became of the piece.
-class SnapshotSlots {
+/// Ends what a piece itself holds, whatever became of it.
+class PieceHolds {
  public:
-  SnapshotSlots(CachePools& pools, const Piece& piece) : pools_(pools), piece_(piece) {}
-  ~SnapshotSlots() {
+  PieceHolds(CachePools& pools, const Piece& piece) : pools_(pools), piece_(piece) {}
+  ~PieceHolds() {
     for (const PieceSnapshot& snapshot : piece_.snapshots) pools_.slots()->release(snapshot.slot);
+    for (const auto& [group, page] : piece_.held_pages) pools_.pages(group).release(page);
   }
-  SnapshotSlots(const SnapshotSlots&) = delete;
-  SnapshotSlots& operator=(const SnapshotSlots&) = delete;
+  PieceHolds(const PieceHolds&) = delete;
+  PieceHolds& operator=(const PieceHolds&) = delete;
 
  private:
   CachePools& pools_;
@@ -55,7 +56,9 @@ bool is_finite(const StepOutput& output) {
 }  // namespace
 
 void Scheduler::update(StepResult result, TimePoint now) {
-  const std::vector<Piece> pieces = std::exchange(in_flight_, {});
+  if (in_flight_.empty()) KRAIT_BUG("the outcome of a step that was not planned");
+  const std::vector<Piece> pieces = std::move(in_flight_.front());
+  in_flight_.pop_front();
   learn_cost(pieces, now);
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     const std::uint64_t key = pieces[i].request->key;
@@ -74,11 +77,14 @@ void Scheduler::learn_cost(const std::vector<Piece>& pieces, TimePoint now) {
   int prefill_tokens = 0;
   for (const Piece& piece : pieces) (piece.request->is_decode() ? decodes : prefill_tokens) += piece.tokens;
   cost_.learn(decodes, prefill_tokens, std::chrono::duration<double>(now - step_start_).count());
+  step_start_ = now;
 }
 
 void Scheduler::fail_step(const Error& error) {
-  for (const Piece& piece : std::exchange(in_flight_, {})) {
-    apply(piece, {.key = piece.request->key, .tokens = {}, .logits = {}, .error = error}, {});
+  for (const std::vector<Piece>& pieces : std::exchange(in_flight_, {})) {
+    for (const Piece& piece : pieces) {
+      apply(piece, {.key = piece.request->key, .tokens = {}, .logits = {}, .error = error}, {});
+    }
   }
 }
 
@@ -94,9 +100,12 @@ void Scheduler::end_all(const std::optional<Error>& error) {
 
 void Scheduler::apply(const Piece& piece, StepOutput output, TimePoint now) {
   RequestState& request = *piece.request;
-  request.in_flight = false;
-  const SnapshotSlots slots(pools_, piece);
-  if (request.finished) return drop(request);
+  --request.steps_in_flight;
+  const PieceHolds holds(pools_, piece);
+  if (request.finished) {
+    if (request.steps_in_flight == 0) drop(request);
+    return;
+  }
   if (output.error) return fail(request, std::move(*output.error));
 
   const bool sampled = samples_after(piece);
@@ -177,7 +186,7 @@ void Scheduler::finish(RequestState& request, FinishReason reason, TokenEvent ev
   count_finish(reason);
   queues_.remove(request);
   request.finished = true;
-  if (!request.in_flight) drop(request);
+  if (request.steps_in_flight == 0) drop(request);
 }
 
 void Scheduler::count_finish(FinishReason reason) {

@@ -9,6 +9,20 @@ bool samples_after(const Piece& piece) {
   return piece.tokens == request.remaining() && request.num_generated() < request.request.sampling.max_tokens;
 }
 
+StepRequest make_step_request_ahead(const Piece& piece) {
+  const RequestState& request = *piece.request;
+  return {.key = request.key,
+          .tokens = {0},
+          .token_source = piece.source,
+          .num_computed = request.num_computed + 1,
+          .is_decode = true,
+          .state_read = request.cache.state_write(),
+          .state_write = request.cache.state_write_ahead(),
+          .pages = request.cache.pages(),
+          .num_replayed = 0,
+          .sample = request.sample_row(1)};
+}
+
 StepRequest make_step_request(const Piece& piece) {
   const RequestState& request = *piece.request;
   const auto begin = request.history.begin() + request.num_computed;

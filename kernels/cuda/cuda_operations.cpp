@@ -16,6 +16,7 @@ CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
       rounded_(memory_),
       products_(memory_),
       sampled_(memory_),
+      host_results_(device),
       partials_(memory_),
       expert_tables_(device, memory_, stream),
       routing_(memory_),

@@ -49,6 +49,9 @@ class CudaOperations final : public Operations {
   void stage(const StepArrays& arrays);
   std::unique_ptr<OperationGraph> record(const StepArrays& arrays, const std::function<void()>& operations);
   void launch(const OperationGraph& graph);
+  /// As TokenSampler (kernels/token_sampler.h) has them.
+  std::unique_ptr<PendingTokens> queue_sampling(const SampleArgs& args);
+  void feed_tokens(std::span<const std::int32_t> ids, std::span<const std::int32_t> rows);
 
  private:
   /// x as rows of `dtype` for a product: x itself, or rounded in the scratch.
@@ -91,6 +94,7 @@ class CudaOperations final : public Operations {
   DeviceScratch rounded_;   ///< input rows of a product
   DeviceScratch products_;  ///< its sums before the epilogue
   DeviceScratch sampled_;   ///< tokens, log-probabilities, and the raw logits that they are of
+  HostResults host_results_;
   DeviceScratch partials_;  ///< what the blocks of one attention row leave to be merged
   ExpertTables expert_tables_;
   DeviceScratch routing_;         ///< lists of a Routing

@@ -9,7 +9,7 @@
 namespace krait {
 namespace {
 
-class CudaQueue final : public Queue, public GraphRecorder {
+class CudaQueue final : public Queue, public GraphRecorder, public TokenSampler {
  public:
   CudaQueue(cuda::Device& device, cuda::Gemm& gemm)
       : device_(device), stream_(device.create_stream()), operations_(device, gemm, stream_) {}
@@ -40,6 +40,11 @@ class CudaQueue final : public Queue, public GraphRecorder {
     return operations_.record(arrays, operations);
   }
   void launch(const OperationGraph& graph) override { operations_.launch(graph); }
+  TokenSampler* sampler() override { return this; }
+  std::unique_ptr<PendingTokens> sample(const SampleArgs& args) override { return operations_.queue_sampling(args); }
+  void feed(std::span<const std::int32_t> ids, std::span<const std::int32_t> rows) override {
+    operations_.feed_tokens(ids, rows);
+  }
 
  private:
   cuda::Device& device_;

@@ -24,6 +24,14 @@ class DeviceGraph {
   [[nodiscard]] virtual std::string listing() const = 0;
 };
 
+/// A place in a stream.
+class DeviceEvent {
+ public:
+  virtual ~DeviceEvent() = default;
+  /// Until all work before it is done. Throws DeviceError for what went wrong in it.
+  virtual void wait() = 0;
+};
+
 /// One GPU and what its runtime offers, so that all above it also runs over an emulated one. Copies and fills are
 /// ordered with the other work of their stream; host memory given to a copy stays valid until the stream was waited
 /// for.
@@ -51,6 +59,7 @@ class Device {
   virtual void destroy_stream(Stream stream) = 0;
   /// Until all work in the stream is done. Throws DeviceError for what went wrong in it.
   virtual void wait(Stream stream) = 0;
+  virtual std::unique_ptr<DeviceEvent> record_event(Stream stream) = 0;
 
   virtual void copy_to_device(void* to, const void* from, std::size_t bytes, Stream stream) = 0;
   virtual void copy_to_host(void* to, const void* from, std::size_t bytes, Stream stream) = 0;

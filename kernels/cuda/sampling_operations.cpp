@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cstring>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "kernels/cuda/cuda_operations.h"
 #include "kernels/cuda/sampling/draw.h"
+#include "kernels/cuda/sampling/feed_tokens.h"
 #include "kernels/cuda/sampling/logit_edits.h"
 #include "kernels/cuda/sampling/logprobs.h"
 #include "kernels/cuda/view_checks.h"
@@ -61,14 +63,71 @@ struct LogProbArrays {
   [[nodiscard]] std::size_t top_logprobs() const { return 2 * count + count * top; }
 };
 
+/// The results of a step's sampling on their way to the host.
+class SampledRows final : public PendingTokens {
+ public:
+  /// What was asked for, in words of the host's memory.
+  struct Layout {
+    std::size_t count = 0;
+    std::vector<std::int32_t> sources;  ///< rows with log-probabilities
+    std::vector<std::int32_t> wanted;   ///< of how many of the best, for each of them
+    LogProbArrays arrays{};
+    std::int64_t vocab = 0;
+  };
+
+  SampledRows(Layout layout, Buffer words, std::unique_ptr<DeviceEvent> done)
+      : layout_(std::move(layout)), words_(std::move(words)), done_(std::move(done)) {}
+
+  void wait(std::span<SampledToken> out) override {
+    require(out.size() >= layout_.count, "sampled tokens");
+    done_->wait();
+    for (std::size_t i = 0; i < layout_.count; ++i) out[i] = SampledToken{.token = word(i)};
+    for (std::size_t i = 0; i < layout_.sources.size(); ++i) {
+      add_logprobs(i, out[static_cast<std::size_t>(layout_.sources[i])]);
+    }
+  }
+
+ private:
+  [[nodiscard]] std::int32_t word(std::size_t index) const {
+    return static_cast<const std::int32_t*>(words_.data.get())[index];
+  }
+  [[nodiscard]] float as_float(std::size_t index) const {
+    const std::int32_t bits = word(index);
+    float value = 0.0F;
+    std::memcpy(&value, &bits, sizeof(value));
+    return value;
+  }
+  void add_logprobs(std::size_t i, SampledToken& sampled) const {
+    if (sampled.token < 0) return;
+    const std::size_t first = layout_.count;
+    const LogProbArrays& arrays = layout_.arrays;
+    sampled.logprob = as_float(first + i);
+    sampled.rank = word(first + arrays.ranks() + i);
+    const auto kept = static_cast<std::size_t>(std::min<std::int64_t>(layout_.wanted[i], layout_.vocab));
+    for (std::size_t n = 0; n < kept; ++n) {
+      sampled.top.push_back({word(first + arrays.top_tokens() + i * arrays.top + n),
+                             as_float(first + arrays.top_logprobs() + i * arrays.top + n)});
+    }
+  }
+
+  Layout layout_;
+  Buffer words_;  ///< pinned
+  std::unique_ptr<DeviceEvent> done_;
+};
+
 }  // namespace
 
 void CudaOperations::sample(const SampleArgs& args) {
+  if (args.rows.empty()) return;
+  require(args.out.size() >= args.rows.size(), "sampled tokens");
+  queue_sampling(args)->wait(args.out);
+  wait();
+}
+
+std::unique_ptr<PendingTokens> CudaOperations::queue_sampling(const SampleArgs& args) {
   const auto count = args.rows.size();
-  if (count == 0) return;
   const std::int64_t vocab = args.logits.columns();
   const Rows logits = matrix(args.logits, static_cast<std::int64_t>(count), vocab, "logits");
-  require(args.out.size() >= count, "sampled tokens");
 
   std::vector<LogitEdit> edits;
   std::vector<DrawRow> rows;
@@ -125,26 +184,23 @@ void CudaOperations::sample(const SampleArgs& args) {
              .top_logprobs = reinterpret_cast<float*>(results + arrays.top_logprobs())},
             stream_);
 
-  std::vector<std::int32_t> host(count + arrays.words());
-  device_.copy_to_host(host.data(), words, host.size() * sizeof(std::int32_t), stream_);
-  wait();
-  const auto as_float = [&](std::size_t index) {
-    float value = 0.0F;
-    std::memcpy(&value, &host[count + index], sizeof(value));
-    return value;
-  };
-  for (std::size_t i = 0; i < count; ++i) args.out[i] = SampledToken{.token = host[i]};
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    SampledToken& sampled = args.out[static_cast<std::size_t>(sources[i])];
-    if (sampled.token < 0) continue;
-    sampled.logprob = as_float(i);
-    sampled.rank = host[count + arrays.ranks() + i];
-    const std::int64_t kept = std::min<std::int64_t>(wanted[i], vocab);
-    for (std::size_t n = 0; n < static_cast<std::size_t>(kept); ++n) {
-      sampled.top.push_back({host[count + arrays.top_tokens() + i * arrays.top + n],
-                             as_float(arrays.top_logprobs() + i * arrays.top + n)});
-    }
-  }
+  const std::size_t bytes = (count + arrays.words()) * sizeof(std::int32_t);
+  Buffer host = host_results_.take(bytes);
+  device_.copy_to_host(host.data.get(), words, bytes, stream_);
+  return std::make_unique<SampledRows>(
+      SampledRows::Layout{
+          .count = count, .sources = std::move(sources), .wanted = std::move(wanted), .arrays = arrays, .vocab = vocab},
+      std::move(host), device_.record_event(stream_));
+}
+
+void CudaOperations::feed_tokens(std::span<const std::int32_t> ids, std::span<const std::int32_t> rows) {
+  require(ids.size() == rows.size(), "one row for each token id");
+  const auto* tokens = static_cast<const std::int32_t*>(sampled_.get());
+  require(tokens != nullptr, "tokens that were sampled");
+  // The step's copy of the ids, which is the stage's own and not what the host gave.
+  auto* to = const_cast<std::int32_t*>(stage_.on_device(ids));
+  cuda::feed_tokens(
+      {.tokens = tokens, .rows = stage_.on_device(rows), .ids = to, .count = static_cast<int>(ids.size())}, stream_);
 }
 
 }  // namespace krait::cuda

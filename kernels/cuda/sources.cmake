@@ -26,6 +26,7 @@ set(KRAIT_CUDA_KERNELS
   cuda/norm/rms_norm.cu
   cuda/rg_lru/rg_lru.cu
   cuda/sampling/draw.cu
+  cuda/sampling/feed_tokens.cu
   cuda/sampling/logit_edits.cu
   cuda/sampling/logprobs.cu
   cuda/ssm/ssd_output.cu

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -34,10 +35,30 @@ class DeviceScratch {
     }
     return buffer_.data.get();
   }
+  /// Null before the first `ensure`.
+  [[nodiscard]] void* get() const { return buffer_.data.get(); }
 
  private:
   StepMemory& memory_;
   Buffer buffer_;
+};
+
+/// Pinned pieces of the host's for results on their way down, handed out in turns: a piece is whoever took it last but
+/// one's no more.
+class HostResults {
+ public:
+  explicit HostResults(Device& device) : device_(device) {}
+  Buffer take(std::size_t bytes) {
+    Buffer& piece = pieces_[next_];
+    next_ = 1 - next_;
+    if (piece.bytes < bytes) piece = device_.allocate_pinned(bytes + bytes / 4);
+    return piece;
+  }
+
+ private:
+  Device& device_;
+  std::array<Buffer, 2> pieces_;
+  std::size_t next_ = 0;
 };
 
 }  // namespace krait::cuda

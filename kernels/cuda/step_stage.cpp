@@ -26,33 +26,40 @@ std::size_t lay_out(const StepArrays& arrays, Fn each) {
 
 }  // namespace
 
-void StepStage::reserve_block(std::size_t bytes) {
-  if (bytes <= block_.host.bytes) return;
-  const std::size_t size = std::max(2 * bytes, kChunk);
-  block_ = {};
-  block_ = {.host = device_.allocate_pinned(size), .device = memory_.allocate(size)};
+void StepStage::forget(Side& side) {
+  staged_.clear();
+  side.chunk = 0;
+  for (Chunk& chunk : side.chunks) chunk.used = 0;
 }
 
 void StepStage::place(const StepArrays& arrays) {
-  reserve_block(lay_out(arrays, [](std::span<const std::byte>, std::size_t) {}));
+  const std::size_t bytes = lay_out(arrays, [](std::span<const std::byte>, std::size_t) {});
+  if (bytes > block_.bytes) {
+    block_ = {};
+    block_ = memory_.allocate(std::max(2 * bytes, kChunk));
+  }
   placed_.clear();
   sizes_.clear();
   for (const std::span<const std::byte> array : arrays.all()) sizes_.push_back(array.size());
-  const auto* device = static_cast<const std::byte*>(block_.device.data.get());
+  const auto* device = static_cast<const std::byte*>(block_.data.get());
   lay_out(arrays, [&](std::span<const std::byte> array, std::size_t offset) {
     placed_[array.data()] = {.host = array.data(), .device = device + offset, .bytes = array.size()};
   });
 }
 
 void StepStage::copy(const StepArrays& arrays) {
-  auto* host = static_cast<std::byte*>(block_.host.data.get());
+  Buffer& pinned = sides_[side_].block;
+  if (pinned.bytes < block_.bytes) pinned = device_.allocate_pinned(block_.bytes);
+  auto* host = static_cast<std::byte*>(pinned.data.get());
   const std::size_t bytes = lay_out(arrays, [&](std::span<const std::byte> array, std::size_t offset) {
     std::memcpy(host + offset, array.data(), array.size());
   });
-  device_.copy_to_device(block_.device.data.get(), host, bytes, stream_);
+  device_.copy_to_device(block_.data.get(), host, bytes, stream_);
 }
 
 void StepStage::stage_together(const StepArrays& arrays) {
+  side_ = 1 - side_;
+  forget(sides_[side_]);
   place(arrays);
   copy(arrays);
 }
@@ -71,9 +78,7 @@ void StepStage::end_recording() {
 void StepStage::reset() {
   placed_.clear();
   sizes_.clear();
-  staged_.clear();
-  chunk_ = 0;
-  for (Chunk& chunk : chunks_) chunk.used = 0;
+  for (Side& side : sides_) forget(side);
 }
 
 const void* StepStage::find_placed(std::span<const std::byte> bytes) const {
@@ -98,12 +103,14 @@ const void* StepStage::stage(std::span<const std::byte> bytes) {
 
 StepStage::Staged StepStage::copy(std::span<const std::byte> bytes) {
   const std::size_t wanted = aligned(bytes.size());
-  while (chunk_ < chunks_.size() && chunks_[chunk_].used + wanted > chunks_[chunk_].host.bytes) ++chunk_;
-  if (chunk_ == chunks_.size()) {
+  Side& side = sides_[side_];
+  const auto is_full = [&](const Chunk& chunk) { return chunk.used + wanted > chunk.host.bytes; };
+  while (side.chunk < side.chunks.size() && is_full(side.chunks[side.chunk])) ++side.chunk;
+  if (side.chunk == side.chunks.size()) {
     const std::size_t size = std::max(wanted, kChunk);
-    chunks_.push_back({.host = device_.allocate_pinned(size), .device = device_.allocate(size)});
+    side.chunks.push_back({.host = device_.allocate_pinned(size), .device = device_.allocate(size)});
   }
-  Chunk& chunk = chunks_[chunk_];
+  Chunk& chunk = side.chunks[side.chunk];
   std::byte* host = static_cast<std::byte*>(chunk.host.data.get()) + chunk.used;
   std::byte* device = static_cast<std::byte*>(chunk.device.data.get()) + chunk.used;
   chunk.used += wanted;

@@ -16,7 +16,7 @@
 
 namespace krait::cuda {
 
-/// Runs at once unless the thread captures; arguments are copied first, as a launch copies them.
+/// Arguments are copied first, as a launch copies them.
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), const Launch& how, Arguments&&... arguments) {
   std::tuple<Parameters...> held{static_cast<Parameters>(std::forward<Arguments>(arguments))...};
@@ -25,7 +25,7 @@ void launch(void (*kernel)(Parameters...), const Launch& how, Arguments&&... arg
                         [&] { std::apply(kernel, held); });
   };
   auto* captured = emulation::captured();
-  if (captured == nullptr) return run();
+  if (captured == nullptr) return emulation::is_lazy() ? emulation::put(run) : run();
   std::string what = "launch " + emulation::value_as_text(kernel) + " " + emulation::value_as_text(how);
   std::apply([&](const Parameters&... each) { ((what += " " + emulation::value_as_text(each)), ...); }, held);
   captured->push_back({std::move(what), run});

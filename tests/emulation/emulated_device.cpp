@@ -1,5 +1,6 @@
 #include "tests/emulation/emulated_device.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -25,11 +26,21 @@ Buffer allocate_nan(std::size_t bytes) {
   return Buffer{.data = std::shared_ptr<void>(data, std::free), .bytes = bytes};
 }
 
-/// Does the work, or captures it.
+/// As CUDA has it: work that may use the memory is done before it is free.
+Buffer freed_after_work(Buffer buffer) {
+  void* data = buffer.data.get();
+  const auto free = [held = std::move(buffer.data)](void* /*memory*/) mutable {
+    cuda::emulation::finish(cuda::emulation::put_so_far());
+    held.reset();
+  };
+  return Buffer{.data = std::shared_ptr<void>(data, free), .bytes = buffer.bytes};
+}
+
+/// Puts the work into the stream, or captures it.
 template <typename Run>
 void submit(const char* kind, const auto& arguments, Run run) {
   auto* captured = cuda::emulation::captured();
-  if (captured == nullptr) return run();
+  if (captured == nullptr) return cuda::emulation::put(run);
   captured->push_back({kind + (" " + cuda::emulation::value_as_text(arguments)), run});
 }
 
@@ -46,12 +57,21 @@ class EmulatedGraph final : public cuda::DeviceGraph {
     for (const auto& one : work_) text += one.what + "\n";
     return text;
   }
-  void run() const {
-    for (const auto& one : work_) one.run();
-  }
+  [[nodiscard]] const std::vector<cuda::emulation::StreamWork>& work() const { return work_; }
 
  private:
   std::vector<cuda::emulation::StreamWork> work_;
+};
+
+class EmulatedEvent final : public cuda::DeviceEvent {
+ public:
+  void wait() override {
+    refuse_while_capturing("a wait");
+    cuda::emulation::finish(place_);
+  }
+
+ private:
+  std::uint64_t place_ = cuda::emulation::put_so_far();
 };
 
 class EmulatedDevice final : public cuda::Device {
@@ -63,18 +83,24 @@ class EmulatedDevice final : public cuda::Device {
   [[nodiscard]] std::size_t free_memory() const override { return cpu::available_memory(); }
   Buffer allocate(std::size_t bytes) override {
     refuse_while_capturing("an allocation");
-    return heap_->allocate(bytes);
+    return freed_after_work(heap_->allocate(bytes));
   }
   Buffer allocate_pinned(std::size_t bytes) override {
     refuse_while_capturing("an allocation");
-    return allocate_nan(bytes);
+    return freed_after_work(allocate_nan(bytes));
   }
   std::unique_ptr<ReservedMemory> reserve(std::size_t capacity) override {
     return cuda::emulation::reserve_device_memory(capacity);
   }
   cuda::Stream create_stream() override { return this; }
   void destroy_stream(cuda::Stream /*stream*/) override {}
-  void wait(cuda::Stream /*stream*/) override { refuse_while_capturing("a wait"); }
+  void wait(cuda::Stream /*stream*/) override {
+    refuse_while_capturing("a wait");
+    cuda::emulation::finish(cuda::emulation::put_so_far());
+  }
+  std::unique_ptr<cuda::DeviceEvent> record_event(cuda::Stream /*stream*/) override {
+    return std::make_unique<EmulatedEvent>();
+  }
   void copy_to_device(void* to, const void* from, std::size_t bytes, cuda::Stream /*stream*/) override {
     copy(to, from, bytes);
   }
@@ -92,7 +118,7 @@ class EmulatedDevice final : public cuda::Device {
   void launch(const cuda::DeviceGraph& graph, cuda::Stream /*stream*/) override {
     refuse_while_capturing("a graph's launch");
     const cuda::emulation::DeviceAccess access;
-    dynamic_cast<const EmulatedGraph&>(graph).run();
+    for (const auto& one : dynamic_cast<const EmulatedGraph&>(graph).work()) cuda::emulation::put(one.run);
   }
 
  private:

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
-/// What the host puts into a stream of the emulated device: done at once, or captured.
+/// What the host puts into a stream of the emulated device: done at once, as late as can be, or captured. All streams
+/// are one.
 namespace krait::cuda::emulation {
 
 /// A launch, a copy or a product.
@@ -14,8 +16,19 @@ struct StreamWork {
   std::function<void()> run;
 };
 
-/// The work that the calling thread is capturing; null: none, work is done at once.
+/// The work that the calling thread is capturing; null: none.
 std::vector<StreamWork>* captured();
+
+/// A slow device: work is done when somebody waits for it or for what comes after, and not before. One thread at a time
+/// may use it; false does what is left.
+void set_lazy(bool lazy);
+[[nodiscard]] bool is_lazy();
+/// Does it now, or later on a slow device.
+void put(std::function<void()> work);
+/// Work put so far; `finish` does all work up to such a number.
+[[nodiscard]] std::uint64_t put_so_far();
+void finish(std::uint64_t count);
+
 /// Throws std::logic_error when the thread captures already.
 void begin_capture();
 /// Throws std::logic_error when it does not.

@@ -201,10 +201,13 @@ TEST_CASE("graphs: a step that queues something else than its graph is found") {
   };
   DecodeGraphs graphs(*queue, *queue->graphs());
   graphs.set_use(GraphUse::kVerified);
-  for (int i = 0; i < 3; ++i) graphs.run({.rows = 2, .max_seq_len = 256}, arrays, pick);
+  for (int i = 0; i < 3; ++i)
+    graphs.run(
+        {.rows = 2, .max_seq_len = 256}, arrays, [] {}, pick);
   CHECK(graphs.launches() == 2);
   picked = 1;
-  CHECK_THROWS_WITH(graphs.run({.rows = 2, .max_seq_len = 256}, arrays, pick),
+  CHECK_THROWS_WITH(graphs.run(
+                        {.rows = 2, .max_seq_len = 256}, arrays, [] {}, pick),
                     Catch::Contains("not what its graph does"));
 }
 

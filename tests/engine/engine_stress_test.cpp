@@ -55,13 +55,17 @@ void client(Engine& engine, int number, int requests, Tally& tally) {
 }  // namespace
 
 TEST_CASE("many threads submit, read, abort and look on at once", "[engine][stress]") {
+  const bool ahead = GENERATE(false, true);
+  CAPTURE(ahead);
   constexpr int kClients = 8;
   constexpr int kRequests = 60;
   FakePlatform platform;
   RunnerLog log;
   const EngineConfig config{.max_num_seqs = 6, .max_num_batched_tokens = 24, .max_queue = 100};
   auto pools = std::make_shared<CachePools>(platform, small_layout(), 2500);
-  auto engine = make_engine(config, pools, std::make_unique<FakeRunner>(*pools, log, 24, 6));
+  auto runner = std::make_unique<FakeRunner>(*pools, log, 24, 6);
+  runner->ahead = ahead;
+  auto engine = make_engine(config, pools, std::move(runner));
 
   Tally tally;
   std::atomic<bool> done = false;
@@ -83,7 +87,8 @@ TEST_CASE("many threads submit, read, abort and look on at once", "[engine][stre
   CHECK(tally.wrong == 0);
   CHECK(tally.whole + tally.aborted == kClients * kRequests);
   CHECK(tally.whole > 0);
-  CHECK(stats.cache_bytes_used == 0);
+  CHECK(pools->budget().used() == 0);
+  CHECK((log.ahead_steps > 0) == ahead);
   CHECK(stats.requests_finished_length + stats.requests_finished_abort == kClients * kRequests);
   CHECK(log.violations == std::vector<std::string>{});
 }

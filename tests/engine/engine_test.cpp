@@ -253,3 +253,39 @@ TEST_CASE("a configuration without seats or tokens is refused at start-up", "[en
   CHECK_THROWS_AS(EngineFixture({.max_num_seqs = 0}), StartupError);
   CHECK_THROWS_AS(EngineFixture({.max_num_batched_tokens = 0}), StartupError);
 }
+
+TEST_CASE("a step that is lost takes the one planned ahead of its outcome along, and no other request", "[engine]") {
+  EngineFixture f;
+  f.runner->ahead = true;
+  int steps = 0;
+  f.runner->before = [&](const StepPlan& /*plan*/) {
+    if (++steps == 6) throw std::runtime_error("the device is gone");
+  };
+  const Outcome lost = read_all(*f.submit("lost", request_of(5, 40)));
+  REQUIRE(lost.error);
+  CHECK_THAT(lost.error->message, Contains("the device is gone"));
+  CHECK(lost.answer.tokens.size() == 5);
+  const EngineRequest next = request_of(5, 12, 3);
+  CHECK(read_all(*f.submit("next", next)).answer == solo_answer(next));
+  CHECK(f.log.ahead_steps > 10);
+  f.end();
+}
+
+TEST_CASE("a request that arrives while steps are planned ahead is not kept waiting by them", "[engine]") {
+  EngineFixture f;
+  f.runner->ahead = true;
+  Gate gate;
+  f.runner->before = [&, steps = 0](const StepPlan& /*plan*/) mutable {
+    if (++steps == 4) gate.wait();
+  };
+  const EngineRequest endless = request_of(5, 200);
+  const auto first = f.submit("first", endless);
+  gate.await_entry();
+  const EngineRequest later = request_of(7, 3, 2);
+  const auto second = f.submit("second", later);
+  gate.open();
+  CHECK(read_all(*second).answer == solo_answer(later));
+  f.engine->abort("first", FinishReason::kAborted);
+  read_all(*first);
+  f.end();
+}

@@ -30,11 +30,18 @@ class RandomRun {
     spoil_some(h);
     std::size_t added = 0;
     int steps = 0;
+    const int ahead = chance(50) ? pick(1, 100) : 0;
     while (added < requests_.size() || !h.scheduler.idle()) {
       while (added < requests_.size() && chance(40)) add(h, requests_[added++]);
       StepPlan plan = h.plan();
       if (chance(4)) h.scheduler.abort(random_key(), FinishReason::kAborted);
-      if (!plan.requests.empty()) h.finish_step(std::move(plan));
+      const auto between = [&] {
+        if (chance(4)) h.scheduler.abort(random_key(), FinishReason::kAborted);
+        if (added < requests_.size() && chance(10)) add(h, requests_[added++]);
+      };
+      if (!plan.requests.empty())
+        h.finish_steps(
+            std::move(plan), [&] { return chance(ahead); }, between);
       if (chance(4)) h.scheduler.abort(random_key(), FinishReason::kAborted);
       h.collect();
       REQUIRE(++steps < 100000);
@@ -43,6 +50,7 @@ class RandomRun {
     preemptions += h.scheduler.stats().preemptions_total;
     moves += h.scheduler.stats().preemptions_moved;
     mixed_steps += h.log.mixed_steps;
+    ahead_steps += h.log.ahead_steps;
     hit_tokens += h.scheduler.stats().prefix_hit_tokens;
     evictions += h.scheduler.stats().prefix_evicted_blocks + h.scheduler.stats().prefix_evicted_snapshots;
   }
@@ -50,6 +58,7 @@ class RandomRun {
   std::int64_t preemptions = 0;
   std::int64_t moves = 0;
   std::int64_t mixed_steps = 0;
+  std::int64_t ahead_steps = 0;
   std::int64_t hit_tokens = 0;
   std::int64_t evictions = 0;
 
@@ -176,6 +185,7 @@ TEST_CASE("random lives of a scheduler give solo answers and leave nothing behin
   std::int64_t preemptions = 0;
   std::int64_t moves = 0;
   std::int64_t mixed_steps = 0;
+  std::int64_t ahead_steps = 0;
   std::int64_t hit_tokens = 0;
   std::int64_t evictions = 0;
   for (int i = 0; i < cases; ++i) {
@@ -185,6 +195,7 @@ TEST_CASE("random lives of a scheduler give solo answers and leave nothing behin
     preemptions += run.preemptions;
     moves += run.moves;
     mixed_steps += run.mixed_steps;
+    ahead_steps += run.ahead_steps;
     hit_tokens += run.hit_tokens;
     evictions += run.evictions;
   }
@@ -192,6 +203,7 @@ TEST_CASE("random lives of a scheduler give solo answers and leave nothing behin
     CHECK(preemptions >= 20);
     CHECK(moves >= 10);
     CHECK(mixed_steps >= 100);
+    CHECK(ahead_steps >= 100);
     CHECK(hit_tokens >= 100);
     CHECK(evictions >= 20);
   }

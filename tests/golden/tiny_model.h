@@ -62,6 +62,9 @@ class TinyModel {
   [[nodiscard]] std::size_t weight_bytes() const { return weight_bytes_; }
   [[nodiscard]] std::int64_t parameters() const { return parameters_; }
   [[nodiscard]] const ModelRunner& runner() const { return *runner_; }
+  /// For who schedules steps himself.
+  [[nodiscard]] ModelRunner& runner() { return *runner_; }
+  [[nodiscard]] CachePools& pools() { return *pools_; }
 
  private:
   std::unique_ptr<Platform> platform_;

@@ -45,6 +45,24 @@ void throw_out_of_memory(cudaError_t status, const char* call) {
   check(status, call);
 }
 
+class CudaEvent final : public DeviceEvent {
+ public:
+  explicit CudaEvent(cudaStream_t stream) {
+    check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+    const cudaError_t status = cudaEventRecord(event_, stream);
+    if (status == cudaSuccess) return;
+    cudaEventDestroy(event_);
+    check(status, "cudaEventRecord");
+  }
+  ~CudaEvent() override { cudaEventDestroy(event_); }
+  CudaEvent(const CudaEvent&) = delete;
+  CudaEvent& operator=(const CudaEvent&) = delete;
+  void wait() override { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 class CudaDevice final : public Device {
  public:
   CudaDevice(int ordinal, const cudaDeviceProp& properties) : ordinal_(ordinal), properties_(properties) {
@@ -104,6 +122,10 @@ class CudaDevice final : public Device {
   void wait(Stream stream) override {
     make_current();
     check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "cudaStreamSynchronize");
+  }
+  std::unique_ptr<DeviceEvent> record_event(Stream stream) override {
+    make_current();
+    return std::make_unique<CudaEvent>(static_cast<cudaStream_t>(stream));
   }
 
   void copy_to_device(void* to, const void* from, std::size_t bytes, Stream stream) override {

@@ -10,18 +10,40 @@
 namespace krait::test {
 
 StepHandle FakeRunner::submit(StepPlan plan) {
-  if (!in_flight_.empty()) log_.violations.emplace_back("two steps in flight");
-  in_flight_.emplace(next_, std::move(plan));
+  const bool is_ahead =
+      std::ranges::any_of(plan.requests, [](const StepRequest& request) { return request.token_source >= 0; });
+  if (in_flight_.size() != (is_ahead ? 1U : 0U)) log_.violations.emplace_back("not the one step in flight");
+  if (is_ahead) ++log_.ahead_steps;
+  check_plan(plan);
+  Submitted submitted{.plan = std::move(plan), .pages = {}};
+  for (StepRequest& request : submitted.plan.requests) {
+    submitted.pages.emplace_back(request.pages.begin(), request.pages.end());
+    request.pages = {};
+  }
+  in_flight_.emplace(next_, std::move(submitted));
   return next_++;
 }
 
 StepResult FakeRunner::wait(StepHandle handle) {
-  const StepPlan plan = std::move(in_flight_.extract(handle).mapped());
+  Submitted submitted = std::move(in_flight_.extract(handle).mapped());
+  StepPlan& plan = submitted.plan;
+  for (std::size_t i = 0; i < plan.requests.size(); ++i) {
+    StepRequest& request = plan.requests[i];
+    request.pages = submitted.pages[i];
+    if (request.token_source < 0) continue;
+    request.tokens[0] = std::max(last_tokens_.at(static_cast<std::size_t>(request.token_source)), 0);
+  }
   if (before) before(plan);
-  check_plan(plan);
   StepResult result;
-  for (const StepRequest& request : plan.requests) result.outputs.push_back(compute(request));
+  for (const StepRequest& request : plan.requests) {
+    check_history(request);
+    result.outputs.push_back(compute(request));
+  }
   if (tamper) tamper(plan, result);
+  last_tokens_.clear();
+  for (const StepOutput& output : result.outputs) {
+    last_tokens_.push_back(output.tokens.empty() ? -1 : output.tokens.back().token);
+  }
   return result;
 }
 
@@ -39,7 +61,6 @@ void FakeRunner::check_plan(const StepPlan& plan) {
     decodes += request.is_decode ? 1U : 0U;
     if (!request.is_decode) log_.piece_sizes.push_back(static_cast<int>(request.tokens.size()));
     check_memory(request);
-    check_history(request);
   }
   for (const StepRequest& request : plan.requests) {
     // A request may read the slot that it writes; nobody else may.
@@ -122,6 +143,11 @@ void FakeRunner::check_history(const StepRequest& request) {
 
 void FakeRunner::check_sample(const StepRequest& request, const std::vector<std::int32_t>& history) {
   const SampleRow& row = *request.sample;
+  if (request.token_source >= 0) {  // the scheduler knows no more than how many there are
+    const std::size_t generated = history.size() - static_cast<std::size_t>(known_[request.key].prompt);
+    if (row.position != generated) violation(request, "position is not the number of generated tokens");
+    return;
+  }
   std::vector<std::int32_t> told(row.prompt_tokens.begin(), row.prompt_tokens.end());
   told.insert(told.end(), row.output_tokens.begin(), row.output_tokens.end());
   if (told != history) violation(request, "prompt and output tokens are not its history");

@@ -17,6 +17,7 @@ struct RunnerLog {
   std::vector<std::string> violations;  ///< broken promises of the scheduler; a test wants none
   std::int64_t steps = 0;
   std::int64_t mixed_steps = 0;
+  std::int64_t ahead_steps = 0;  ///< planned before the outcome of the one before
   std::vector<int> piece_sizes;  ///< of prefills
 };
 
@@ -27,14 +28,18 @@ class FakeRunner final : public StepRunner {
   FakeRunner(CachePools& pools, RunnerLog& log, int max_tokens, int max_seqs)
       : pools_(pools), log_(log), max_tokens_(max_tokens), max_seqs_(max_seqs) {}
 
+  bool ahead = false;                                        ///< takes a second step while one is in flight
   std::function<void(const StepPlan&)> before;               ///< may block or throw
   std::function<void(const StepPlan&, StepResult&)> tamper;  ///< may spoil the result
 
   /// The prompt of a request, of which a prefix hit shows the runner only the end.
   void learn(std::uint64_t key, const std::vector<std::int32_t>& prompt) { known_[key].history = prompt; }
 
+  [[nodiscard]] bool runs_ahead() const override { return ahead; }
+  /// Plans are checked here and computed in `wait`, as a device would that is slow.
   StepHandle submit(StepPlan plan) override;
   StepResult wait(StepHandle handle) override;
+  void abandon() noexcept override { in_flight_.clear(); }
 
  private:
   void check_plan(const StepPlan& plan);
@@ -66,7 +71,13 @@ class FakeRunner final : public StepRunner {
   /// (group, page) and (groups, slot) that the step at hand reads or writes.
   std::set<std::pair<std::size_t, std::int32_t>> read_;
   std::set<std::pair<std::size_t, std::int32_t>> written_;
-  std::map<StepHandle, StepPlan> in_flight_;
+  /// A plan, and the block tables that its requests pointed at.
+  struct Submitted {
+    StepPlan plan;
+    std::vector<std::vector<std::vector<std::int32_t>>> pages;
+  };
+  std::map<StepHandle, Submitted> in_flight_;
+  std::vector<std::int32_t> last_tokens_;  ///< that the last step sampled, by request; -1: none
   StepHandle next_ = 1;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -92,6 +93,26 @@ class Harness {
     now += std::chrono::milliseconds(1);
     scheduler.update(runner.wait(runner.submit(std::move(plan))), now);
     collect();
+  }
+
+  /// The step, and steps planned ahead behind it for as long as `goes_on` says so and the scheduler has any. `between`
+  /// is called while a step or two are in flight.
+  void finish_steps(StepPlan plan, const std::function<bool()>& goes_on, const std::function<void()>& between) {
+    StepHandle handle = runner.submit(std::move(plan));
+    while (true) {
+      std::optional<StepHandle> next;
+      if (goes_on()) {
+        StepPlan ahead = scheduler.schedule_ahead(now);
+        collect();
+        if (!ahead.requests.empty()) next = runner.submit(std::move(ahead));
+      }
+      between();
+      now += std::chrono::milliseconds(1);
+      scheduler.update(runner.wait(handle), now);
+      collect();
+      if (!next) return;
+      handle = *next;
+    }
   }
 
   /// False when nothing was left to do.
