@@ -17,6 +17,8 @@ using namespace krait::test;
 
 namespace {
 
+constexpr bool kSlowBuild = KRAIT_SANITIZED != 0;
+
 TinyModel emulated(const std::string& fixture, GraphUse use, const MambaConfig& mamba = {}) {
   TinyModel::Options options;
   options.mamba = mamba;
@@ -96,6 +98,7 @@ TEST_CASE("graphs: every family decodes the same bits as without, padded and wit
 
 TEST_CASE("graphs: a padded step gives each row what it has alone") {
   for (const char* fixture : {"granitemoehybrid_moe", "qwen3_next", "jamba", "deepseek_v3"}) {
+    if (kSlowBuild && fixture != std::string("granitemoehybrid_moe")) continue;
     CAPTURE(fixture);
     TinyModel model = emulated(kFolder + fixture, GraphUse::kVerified);
     TinyModel reference = emulated(kFolder + fixture, GraphUse::kNever);
@@ -126,6 +129,7 @@ TEST_CASE("graphs: sequences that grow over borders of segments and buckets, and
   const std::vector<std::pair<std::string, std::size_t>> cases{
       {"llama", 510}, {"gpt_oss", 253}, {"mistral_swa", 253}, {"deepseek_v3", 253}, {"granitemoehybrid_dense", 253}};
   for (const auto& [fixture, length] : cases) {
+    if (kSlowBuild && fixture != "gpt_oss") continue;
     CAPTURE(fixture);
     Twins twins(kFolder + fixture, GraphUse::kNever, GraphUse::kVerified);
     for (const std::size_t tokens : {length, std::size_t{3}, std::size_t{10}}) twins.start(tokens);
