@@ -50,6 +50,7 @@ void add_options(const LoadOptions& options, const ModelPlan& plan, PartsHash& h
   hash.add(dtype_name(plan.summary.compute_dtype));
   hash.add(quantization_name(options.quantization));
   hash.add(options.mamba.backend);
+  hash.add(options.attention_backend);
   const int rounds = options.mamba.enable_stochastic_rounding ? options.mamba.philox_rounds() : 0;
   hash.add("stochastic rounding, " + std::to_string(rounds));
   for (const LayerKindSummary& kind : plan.summary.layer_kinds) hash.add(kind.kind + "=" + kind.backend);

@@ -11,6 +11,7 @@
 #include "engine/serving_model.h"
 #include "models/architectures/architecture_registry.h"
 #include "models/backends/mamba_registry.h"
+#include "models/backends/selective_state_update.h"
 #include "models/config/config_reader.h"
 #include "models/weights/checkpoint.h"
 #include "models/weights/quantization_config.h"
@@ -54,6 +55,15 @@ DType compute_dtype_of(const LoadOptions& options, const Platform& platform) {
               .field = "compute-dtype"});
   }
   return dtype;
+}
+
+KernelLibrary attention_library_of(const LoadOptions& options) {
+  const auto library = parse_kernel_library(options.attention_backend);
+  if (library) return *library;
+  throw StartupError(Error{.code = ErrorCode::kInvalidArgument,
+                           .message = "Unknown attention backend: '" + options.attention_backend +
+                                      "'. Valid options are: " + std::string(kKernelLibraries),
+                           .field = "attention-backend"});
 }
 
 int max_model_len_of(const LoadOptions& options, const ModelConfig& config) {
@@ -160,20 +170,33 @@ void summarize(const LoadOptions& options, ModelPlan& plan, DType compute_dtype)
 }
 
 /// A flag works on the model at hand, or start-up fails with a sentence.
-void refuse_flags_without_effect(const MambaConfig& mamba, const std::vector<CacheGroup>& groups) {
+void refuse_flags_without_effect(const LoadOptions& options, const std::vector<CacheGroup>& groups) {
+  const MambaConfig& mamba = options.mamba;
   std::vector<std::string> present;
+  bool has_attention = false;
   for (const CacheGroup& group : groups) {
+    has_attention = has_attention || group.is_attention();
     if (!group.is_attention()) present.push_back(kind_of(group.spec));
   }
+  const auto has_type = [&](std::string_view type) {
+    return std::find(present.begin(), present.end(), type) != present.end();
+  };
   const auto refuse = [](const std::string& flag, const std::string& why) {
     throw StartupError(
         Error{.code = ErrorCode::kInvalidArgument, .message = "--" + flag + " has no effect: " + why, .field = flag});
   };
   for (const auto& [type, backend] : mamba.attention_backends) {
     static_cast<void>(value_or_throw(MambaRegistry::instance().type(type)));
-    if (std::find(present.begin(), present.end(), type) == present.end()) {
+    if (!has_type(type)) {
       refuse("mamba-attention-backend", "the model has no layers of mamba type '" + type + "'");
     }
+  }
+  if (!has_attention && attention_library_of(options) != KernelLibrary::kNative) {
+    refuse("attention-backend", "the model has no attention layers");
+  }
+  if (!has_type(mamba_types::kMamba1) && !has_type(mamba_types::kMamba2) &&
+      state_update_library(mamba) != KernelLibrary::kNative) {
+    refuse("mamba-backend", "the model has no layers of mamba type 'mamba1' or 'mamba2'");
   }
   if (!present.empty()) return;
   if (mamba.ssm_cache_dtype) refuse("mamba-ssm-cache-dtype", "the model has no recurrent layers");
@@ -250,11 +273,12 @@ ModelPlan make_model_plan(const LoadOptions& options) {
       .parallel = {},
       .kv_cache_dtype =
           options.kv_cache_dtype.value_or(compute_dtype == DType::kFloat32 ? DType::kFloat32 : DType::kBFloat16),
-      .auto_ssm_dtype = peek_model_config(options.model_path).ssm_state_dtype.value_or(DType::kFloat32)};
+      .auto_ssm_dtype = peek_model_config(options.model_path).ssm_state_dtype.value_or(DType::kFloat32),
+      .attention_library = attention_library_of(options)};
   plan.model = make_model(options.model_path, context);
   plan.runner = std::make_unique<ModelRunner>(*plan.platform, *plan.model, options.mamba, options.block_size);
   if (options.enforce_eager) plan.runner->set_graph_use(GraphUse::kNever);
-  refuse_flags_without_effect(options.mamba, plan.runner->groups());
+  refuse_flags_without_effect(options, plan.runner->groups());
   summarize(options, plan, compute_dtype);
   return plan;
 }

@@ -48,6 +48,7 @@ struct LoadOptions {
   /// They are written while the model serves, and given up when it ends; false: before it is loaded.
   bool write_packed_weights_behind = false;
   MambaConfig mamba;
+  std::string attention_backend = "native";  ///< `--attention-backend`
   CacheMemory cache_memory;
   int block_size = 16;
   /// `--enable-prefix-caching`; a model with recurrent state reuses nothing in the mode `none`.

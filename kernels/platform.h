@@ -8,8 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/kernel_library.h"
 #include "kernels/operation_graph.h"
 #include "kernels/packed_weight.h"
+#include "kernels/result.h"
 #include "kernels/tensor.h"
 #include "kernels/token_sampler.h"
 
@@ -147,6 +149,11 @@ class Platform {
   [[nodiscard]] virtual int preferred_prefill_tile() const = 0;
   /// Rows of a small step that are multiplied together: what a step costs grows by whole tiles of them. A hint too.
   [[nodiscard]] virtual int row_tile() const { return 1; }
+
+  /// Whether `library` computes such an operation here; the error says in a sentence why not. Every platform computes
+  /// everything with its own kernels, and the default has no others.
+  [[nodiscard]] virtual Status supports_attention(KernelLibrary library, const AttentionForm& form) const;
+  [[nodiscard]] virtual Status supports_state_update(KernelLibrary library, const StateUpdateForm& form) const;
 
   /// Asked first when a backend is selected for mamba type `type`; sees the user's explicit choice, if there is one.
   [[nodiscard]] virtual MambaBackendOpinion mamba_backend(std::string_view type,

@@ -92,6 +92,7 @@ void CpuOperations::qk_norm_rope_write_kv(const WriteKvArgs& args) {
 }
 
 void CpuOperations::paged_attention(const PagedAttentionArgs& args) {
+  require(args.library == KernelLibrary::kNative, "the kernel library of an attention");
   const KvCacheView cache = checked_cache(args.cache);
   const Index tokens = args.query_start_loc.back();
   const Index width = args.q.columns();

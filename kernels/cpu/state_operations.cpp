@@ -59,6 +59,7 @@ void CpuOperations::ssm_scan(const SsmScanArgs& args) {
 }
 
 void CpuOperations::selective_state_update(const SelectiveStateUpdateArgs& args) {
+  require(args.library == KernelLibrary::kNative, "the kernel library of a state update");
   const auto batch = static_cast<Index>(args.state_read.size());
   const Index tokens = batch * args.tokens;
   const Index width = Index{args.heads} * args.head_dim;

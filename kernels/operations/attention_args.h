@@ -5,6 +5,7 @@
 #include <span>
 
 #include "kernels/dtype.h"
+#include "kernels/kernel_library.h"
 #include "kernels/tensor.h"
 
 namespace krait {
@@ -64,9 +65,10 @@ struct PagedAttentionArgs {
   /// No request has more keys, also when the call is started again as a part of a graph; 0: `seq_lens` says it.
   int max_seq_len = 0;
   float scale = 1.0F;
-  int sliding_window = 0;     ///< 0: all; W: the token itself and the W - 1 before it
-  float logits_soft_cap = 0;  ///< 0: none
-  TensorView sinks{};         ///< [heads] float32 or undefined
+  int sliding_window = 0;                          ///< 0: all; W: the token itself and the W - 1 before it
+  float logits_soft_cap = 0;                       ///< 0: none
+  TensorView sinks{};                              ///< [heads] float32 or undefined
+  KernelLibrary library = KernelLibrary::kNative;  ///< one that `Platform::supports_attention`
 };
 
 }  // namespace krait

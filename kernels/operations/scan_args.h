@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/kernel_library.h"
 #include "kernels/operations/state_args.h"
 
 namespace krait {
@@ -80,8 +81,9 @@ struct SelectiveStateUpdateArgs {
   std::span<const std::uint8_t> has_initial_state{};  ///< [batch], or empty: all have one
   /// [batch] of the first tokens in their sequences, or empty: all 0. For stochastic rounding alone.
   std::span<const std::int32_t> positions{};
-  StateCacheView state{};  ///< recurrent: [heads, head_dim, state_size]
-  TensorView y{};          ///< [T, heads * head_dim]
+  StateCacheView state{};                          ///< recurrent: [heads, head_dim, state_size]
+  TensorView y{};                                  ///< [T, heads * head_dim]
+  KernelLibrary library = KernelLibrary::kNative;  ///< one that `Platform::supports_state_update`
 };
 
 /// How a delta rule makes its log decay g <= 0 of a raw input u.

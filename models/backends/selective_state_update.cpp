@@ -1,7 +1,5 @@
 #include "models/backends/selective_state_update.h"
 
-#include <algorithm>
-#include <cctype>
 #include <string>
 
 #include "kernels/result.h"
@@ -9,11 +7,19 @@
 namespace krait {
 namespace {
 
-/// The platform's own kernel.
-class NativeSelectiveStateUpdate final : public SelectiveStateUpdate {
+/// The platform's operation, with the kernels of a library.
+class LibraryStateUpdate final : public SelectiveStateUpdate {
  public:
-  [[nodiscard]] std::string_view name() const override { return "native"; }
-  void update(Operations& ops, const SelectiveStateUpdateArgs& args) override { ops.selective_state_update(args); }
+  explicit LibraryStateUpdate(KernelLibrary library) : library_(library) {}
+  [[nodiscard]] std::string_view name() const override { return kernel_library_name(library_); }
+  void update(Operations& ops, const SelectiveStateUpdateArgs& args) override {
+    SelectiveStateUpdateArgs chosen = args;
+    chosen.library = library_;
+    ops.selective_state_update(chosen);
+  }
+
+ private:
+  KernelLibrary library_;
 };
 
 StartupError refuse(const std::string& message, const std::string& field) {
@@ -22,20 +28,16 @@ StartupError refuse(const std::string& message, const std::string& field) {
 
 }  // namespace
 
+KernelLibrary state_update_library(const MambaConfig& config) {
+  const auto library = parse_kernel_library(config.backend);
+  if (library) return *library;
+  throw refuse(
+      "Unknown Mamba SSU backend: '" + config.backend + "'. Valid options are: " + std::string(kKernelLibraries),
+      "mamba-backend");
+}
+
 void SelectiveStateUpdateDispatcher::initialize(const MambaConfig& config) {
-  std::string name = config.backend;
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (name == "native") {
-    chosen_ = std::make_unique<NativeSelectiveStateUpdate>();
-  } else if (name == "flashinfer") {
-    throw refuse(
-        "Mamba SSU backend 'flashinfer' is not built in: it needs a build with the CUDA platform and FlashInfer's "
-        "headers. Use --mamba-backend native",
-        "mamba-backend");
-  } else {
-    throw refuse("Unknown Mamba SSU backend: '" + config.backend + "'. Valid options are: native, flashinfer",
-                 "mamba-backend");
-  }
+  chosen_ = std::make_unique<LibraryStateUpdate>(state_update_library(config));
 }
 
 SelectiveStateUpdate& SelectiveStateUpdateDispatcher::get() const {

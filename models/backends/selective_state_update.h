@@ -3,6 +3,7 @@
 #include <memory>
 #include <string_view>
 
+#include "kernels/kernel_library.h"
 #include "kernels/operations.h"
 #include "models/backends/mamba_config.h"
 
@@ -16,11 +17,14 @@ class SelectiveStateUpdate {
   virtual void update(Operations& ops, const SelectiveStateUpdateArgs& args) = 0;
 };
 
+/// What `--mamba-backend` names; case does not matter. Throws StartupError for an unknown name.
+KernelLibrary state_update_library(const MambaConfig& config);
+
 /// Holds the one that a runner uses. Belongs to the runner, not to the process: two models may differ.
 class SelectiveStateUpdateDispatcher {
  public:
-  /// Chooses by `config.backend` (case does not matter). Throws StartupError for an unknown name and for one that
-  /// this build does not contain (with how to get it).
+  /// Chooses by `config.backend`. Throws StartupError for an unknown name. Whether the platform has it for a layer, the
+  /// layer asks (`require_state_update`).
   void initialize(const MambaConfig& config);
   /// Throws StartupError before `initialize`.
   [[nodiscard]] SelectiveStateUpdate& get() const;

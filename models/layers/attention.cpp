@@ -1,12 +1,23 @@
 #include "models/layers/attention.h"
 
+#include "models/layers/kernel_choice.h"
+
 namespace krait {
 
 Attention::Attention(const std::string& name, const AttentionConfig& config, const LayerContext& context)
     : Attention(name, std::make_shared<AttentionProjections>(name, config, context), context) {}
 
 Attention::Attention(std::string name, std::shared_ptr<AttentionProjections> projections, const LayerContext& context)
-    : AttentionLayerBase(std::move(name)), projections_(std::move(projections)), cache_dtype_(context.kv_cache_dtype) {}
+    : AttentionLayerBase(std::move(name)),
+      projections_(std::move(projections)),
+      cache_dtype_(context.kv_cache_dtype),
+      backend_(&select_attention_backend(this->name(), context,
+                                         {.heads = projections_->heads(),
+                                          .kv_heads = projections_->kv_heads(),
+                                          .head_dim = config().head_dim,
+                                          .soft_cap = config().logits_soft_cap != 0.0F,
+                                          .sinks = config().sinks,
+                                          .cache_dtype = cache_dtype_})) {}
 
 std::vector<CacheSpec> Attention::cache_specs() const {
   const int kv_heads = projections_->kv_heads();

@@ -23,9 +23,7 @@ class Attention final : public AttentionLayerBase {
   Attention(std::string name, std::shared_ptr<AttentionProjections> projections, const LayerContext& context);
 
   [[nodiscard]] std::vector<CacheSpec> cache_specs() const override;
-  [[nodiscard]] const LayerBackend* get_attn_backend(std::size_t /*spec*/) const override {
-    return &paged_attention_backend();
-  }
+  [[nodiscard]] const LayerBackend* get_attn_backend(std::size_t /*spec*/) const override { return backend_; }
   [[nodiscard]] const std::optional<RopeConfig>& rope() const { return config().rope; }
 
   /// `rope` is shared with other layers; null for a layer without position embedding.
@@ -38,6 +36,7 @@ class Attention final : public AttentionLayerBase {
 
   std::shared_ptr<AttentionProjections> projections_;
   DType cache_dtype_;
+  const AttentionBackend* backend_;
   std::shared_ptr<const RopeTable> rope_;
 };
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "models/backends/mamba_registry.h"
+#include "models/layers/kernel_choice.h"
 #include "models/weights/weight_loader.h"
 
 namespace krait {
@@ -38,6 +39,11 @@ CompressedConvAttention::CompressedConvAttention(std::string name, const Compres
     : AttentionLayerBase(std::move(name)),
       config_(config),
       context_(context),
+      attention_backend_(&select_attention_backend(this->name(), context,
+                                                   {.heads = config.heads,
+                                                    .kv_heads = config.kv_heads,
+                                                    .head_dim = config.head_dim,
+                                                    .cache_dtype = context.kv_cache_dtype})),
       in_proj_(in_parts(this->name() + ".qkv_proj", config), config.hidden_size, context.parallel,
                {.bias = config.bias}),
       o_proj_({{this->name() + ".o_proj", config.hidden_size}}, std::int64_t{config.heads} * config.head_dim,
@@ -85,7 +91,7 @@ std::vector<CacheSpec> CompressedConvAttention::cache_specs() const {
 }
 
 const LayerBackend* CompressedConvAttention::get_attn_backend(std::size_t spec) const {
-  if (spec == kKvSpec) return &paged_attention_backend();
+  if (spec == kKvSpec) return attention_backend_;
   return select_layer_backend(mamba_types::kShortConv, context_);
 }
 

@@ -71,6 +71,7 @@ class CompressedConvAttention final : public AttentionLayerBase {
   CompressedConvConfig config_;
   LayerContext context_;
   MambaSpec state_spec_;
+  const AttentionBackend* attention_backend_;
   Linear in_proj_;
   Linear o_proj_;
   Tensor depthwise_weight_;

@@ -1,6 +1,7 @@
 #include "models/layers/mamba1_mixer.h"
 
 #include "models/layers/decay_rates.h"
+#include "models/layers/kernel_choice.h"
 #include "models/layers/mamba_state_shapes.h"
 #include "models/weights/weight_loader.h"
 
@@ -53,6 +54,11 @@ Mamba1Mixer::Mamba1Mixer(std::string name, const Mamba1Config& config, const Lay
   if (context.parallel.size > 1) {
     throw StartupError("layer '" + this->name() + "': a Mamba-1 layer cannot be split over ranks in this version");
   }
+  require_state_update(this->name(), context,
+                       {.head_dim = config.channels / config.heads,
+                        .state_size = config.state_size,
+                        .element_decay = true,
+                        .state_dtype = context.ssm_dtype()});
   parameters_.channels = config.channels;
   parameters_.groups = config.heads;
   parameters_.state_size = config.state_size;

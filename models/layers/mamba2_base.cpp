@@ -1,6 +1,9 @@
 #include "models/layers/mamba2_base.h"
 
+#include <cmath>
+
 #include "models/layers/decay_rates.h"
+#include "models/layers/kernel_choice.h"
 #include "models/layers/mamba_state_shapes.h"
 #include "models/weights/weight_loader.h"
 
@@ -20,6 +23,12 @@ Mamba2Base::Mamba2Base(std::string name, const Mamba2Dimensions& dimensions, Con
     // in_proj is one tensor with parts of unequal meaning; its split arrives with tensor parallelism.
     throw StartupError("layer '" + this->name() + "': a Mamba-2 layer cannot be split over ranks in this version");
   }
+  require_state_update(
+      this->name(), context,
+      {.head_dim = dimensions.head_dim,
+       .state_size = dimensions.state_size,
+       .dt_limit = dimensions.dt_min > 0.0F || (dimensions.dt_max > 0.0F && std::isfinite(dimensions.dt_max)),
+       .state_dtype = context.ssm_dtype()});
   parameters_.heads = dimensions.heads;
   parameters_.head_dim = dimensions.head_dim;
   parameters_.groups = dimensions.groups;

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "models/layers/kernel_choice.h"
 #include "models/weights/weight_loader.h"
 
 namespace krait {
@@ -34,7 +35,10 @@ MlaAttention::MlaAttention(std::string name, const MlaConfig& config, const Laye
       kv_a_norm_(this->name() + ".kv_a_layernorm", config.kv_lora_rank, kLatentNormEps),
       o_proj_({{.name = this->name() + "." + config.names.o, .out_features = config.hidden_size}},
               std::int64_t{config.heads} * config.value_dim, context.parallel,
-              {.bias = config.output_bias, .parallel = Linear::Parallel::kRow}) {
+              {.bias = config.output_bias, .parallel = Linear::Parallel::kRow}),
+      backend_(&select_attention_backend(
+          this->name(), context,
+          {.heads = heads_, .kv_heads = 1, .head_dim = row_dim(), .latent = true, .cache_dtype = cache_dtype_})) {
   if (config_.rope) config_.rope->offset += config.kv_lora_rank;
   if (config.q_lora_rank > 0) {
     q_a_proj_.emplace(std::vector<LinearPart>{{.name = this->name() + ".q_a_proj", .out_features = config.q_lora_rank}},

@@ -49,9 +49,7 @@ class MlaAttention final : public AttentionLayerBase {
   MlaAttention(std::string name, const MlaConfig& config, const LayerContext& context);
 
   [[nodiscard]] std::vector<CacheSpec> cache_specs() const override;
-  [[nodiscard]] const LayerBackend* get_attn_backend(std::size_t /*spec*/) const override {
-    return &paged_attention_backend();
-  }
+  [[nodiscard]] const LayerBackend* get_attn_backend(std::size_t /*spec*/) const override { return backend_; }
   /// The rotation of a cached row, whose first channels are the latent.
   [[nodiscard]] const std::optional<RopeConfig>& rope() const { return config_.rope; }
 
@@ -83,6 +81,7 @@ class MlaAttention final : public AttentionLayerBase {
   std::vector<PackedWeight> from_latent_;  ///< W_uv [value, latent], one a head
   std::optional<Linear> gate_;
   Linear o_proj_;
+  const AttentionBackend* backend_;
   std::shared_ptr<const RopeTable> rope_;
 };
 

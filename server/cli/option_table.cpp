@@ -158,8 +158,10 @@ const std::vector<OptionSpec>& table() {
        "The "
        "processor has no graphs.",
        kAnyModel},
+      {"attention-backend", kText, "native", "NAME",
+       "Whose kernels compute attention: native, or flashinfer on the CUDA platform where it is built in.", kAnyModel},
       {"mamba-backend", kText, "native", "NAME",
-       "The selective state update of decode: native, or flashinfer where it is built in.", kAnyModel},
+       "Whose kernels compute the selective state update of decode: native, or flashinfer as above.", kAnyModel},
       {"mamba-attention-backend", kPairs, "", "TYPE=NAME",
        "The backend of a mamba type, as mamba2=NAME; may be given several times.", kAnyModel},
       {"mamba-cache-dtype",

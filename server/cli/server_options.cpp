@@ -104,6 +104,7 @@ LoadOptions make_load_options(const OptionValues& values, const std::string& mod
   options.on_warning = [](const std::string& warning) { spdlog::warn("{}", warning); };
   options.kv_cache_dtype = as_dtype(values, "kv-cache-dtype");
   options.mamba = make_mamba_config(values);
+  options.attention_backend = values.text("attention-backend").value_or("native");
   options.cache_memory = parse_cache_memory(values.text("cache-memory").value_or("")).value_or(CacheMemory{});
   options.cache_dir = values.text("cache-dir").value_or("");
   options.cache_dir_bytes = parse_byte_size(values.text("cache-dir-size").value_or("")).value_or(0);

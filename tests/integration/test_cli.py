@@ -8,6 +8,7 @@ import pytest
 from server_process import BINARY, DEMO, ROOT, golden, run_krait
 
 GREEDY = ("--temperature", "0")
+MODELS = ROOT / "tests" / "golden" / "models"
 COMPLETION = golden()["cases"][0]
 
 
@@ -82,7 +83,20 @@ def test_help_and_version(arguments: tuple[str, ...]) -> None:
         (("serve", DEMO, "--compute-dtype", "float7"), ["compute-dtype", "float7", "bfloat16"]),
         (("serve", DEMO, "--kv-cache-dtype", "int4"), ["kv-cache-dtype", "int4", "int8"]),
         (("serve", DEMO, "--mamba-backend", "magic"), ["Unknown Mamba SSU backend: 'magic'", "native"]),
-        (("serve", DEMO, "--mamba-backend", "flashinfer"), ["flashinfer"]),
+        (("serve", DEMO, "--device", "cpu", "--mamba-backend", "flashinfer"), ["--mamba-backend flashinfer: platform 'cpu'", "Valid options are: native"]),
+        (("serve", DEMO, "--attention-backend", "magic"), ["Unknown attention backend: 'magic'. Valid options are: native, flashinfer"]),
+        (
+            ("serve", DEMO, "--device", "cpu", "--attention-backend", "flashinfer"),
+            ["--attention-backend flashinfer: platform 'cpu' has no kernels of flashinfer. Valid options are: native"],
+        ),
+        (
+            ("serve", MODELS / "llama", "--device", "cpu", "--mamba-backend", "flashinfer"),
+            ["--mamba-backend has no effect: the model has no layers of mamba type"],
+        ),
+        (
+            ("serve", MODELS / "mamba2", "--device", "cpu", "--attention-backend", "flashinfer"),
+            ["--attention-backend has no effect: the model has no attention layers"],
+        ),
         (("serve", DEMO, "--mamba-attention-backend", "mamba2=magic"), ["magic", "mamba2"]),
         (("serve", DEMO, "--mamba-attention-backend", "mamba7=mamba2"), ["Invalid mamba type: 'mamba7'"]),
         (("serve", DEMO, "--enable-mamba-cache-stochastic-rounding"), ["stochastic", "float32", "--mamba-ssm-cache-dtype float16"]),

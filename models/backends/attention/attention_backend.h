@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/kernel_library.h"
 #include "kernels/operations.h"
 #include "models/backends/attention/attention_metadata.h"
 #include "models/backends/layer_backend.h"
@@ -33,7 +34,7 @@ class AttentionBackend : public LayerBackend {
                        const AttentionActivations& activations) const = 0;
 };
 
-/// "paged_attention": the platform's own operations.
-const AttentionBackend& paged_attention_backend();
+/// The platform's operations, with the kernels of `library`: "paged_attention" with our own, else "flashinfer".
+const AttentionBackend& paged_attention_backend(KernelLibrary library);
 
 }  // namespace krait

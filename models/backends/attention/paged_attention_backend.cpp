@@ -7,18 +7,23 @@ namespace {
 
 class PagedAttentionBackend final : public AttentionBackend {
  public:
-  [[nodiscard]] std::string_view name() const override { return "paged_attention"; }
-
-  [[nodiscard]] const BackendCapabilities& capabilities() const override {
-    static const BackendCapabilities capabilities{.platforms = {},
-                                                  .state_dtypes = {},
-                                                  .exact_splits = true,
-                                                  .snapshots_inside_prefill = true,
-                                                  .drafts = false,
-                                                  .batch_invariant = true,
-                                                  .graph_capture = true};
-    return capabilities;
+  explicit PagedAttentionBackend(KernelLibrary library) : library_(library) {
+    const bool native = library == KernelLibrary::kNative;
+    capabilities_ = {.platforms = {},
+                     .state_dtypes = {},
+                     // FlashInfer splits the keys by how many requests there are and how long they are.
+                     .exact_splits = native,
+                     .snapshots_inside_prefill = true,
+                     .drafts = false,
+                     .batch_invariant = native,
+                     .graph_capture = native};
   }
+
+  [[nodiscard]] std::string_view name() const override {
+    return library_ == KernelLibrary::kNative ? "paged_attention" : kernel_library_name(library_);
+  }
+
+  [[nodiscard]] const BackendCapabilities& capabilities() const override { return capabilities_; }
 
   [[nodiscard]] std::unique_ptr<MetadataBuilder> make_metadata_builder(const CacheGroup& group) const override {
     if (!group.kv_group) KRAIT_BUG("an attention group without a page pool");
@@ -54,15 +59,21 @@ class PagedAttentionBackend final : public AttentionBackend {
     attend.sliding_window = parameters.sliding_window;
     attend.logits_soft_cap = parameters.logits_soft_cap;
     attend.sinks = parameters.sinks;
+    attend.library = library_;
     context.ops->paged_attention(attend);
   }
+
+ private:
+  KernelLibrary library_;
+  BackendCapabilities capabilities_;
 };
 
 }  // namespace
 
-const AttentionBackend& paged_attention_backend() {
-  static const PagedAttentionBackend backend;
-  return backend;
+const AttentionBackend& paged_attention_backend(KernelLibrary library) {
+  static const PagedAttentionBackend native(KernelLibrary::kNative);
+  static const PagedAttentionBackend flashinfer(KernelLibrary::kFlashInfer);
+  return library == KernelLibrary::kFlashInfer ? flashinfer : native;
 }
 
 }  // namespace krait
