@@ -58,6 +58,7 @@ class ServedShape {
   ServedShape(const std::string& folder, const std::function<void(LoadOptions&)>& change);
   [[nodiscard]] Engine& engine() { return serving_->engine(); }
   [[nodiscard]] const LoadOptions& options() const { return options_; }
+  [[nodiscard]] const ModelSummary& summary() const { return serving_->summary(); }
 
   /// Greedy, to the length: random weights know no end.
   [[nodiscard]] EngineRequest request(Tokens prompt, int max_tokens);
