@@ -2,13 +2,8 @@
 # fetched. Its own CMakeLists.txt is not used: it forces -Werror and link-time optimisation on whatever includes it.
 
 set(KRAIT_XGRAMMAR_VERSION 0.2.8)
-# The same folder as in scripts/install-deps.
-if(DEFINED ENV{XDG_CACHE_HOME} AND NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
-  set(cache_home "$ENV{XDG_CACHE_HOME}")
-else()
-  set(cache_home "$ENV{HOME}/.cache")
-endif()
-set(KRAIT_XGRAMMAR_DIR "${cache_home}/krait/xgrammar-${KRAIT_XGRAMMAR_VERSION}"
+include(CacheHome)
+set(KRAIT_XGRAMMAR_DIR "${KRAIT_CACHE_HOME}/xgrammar-${KRAIT_XGRAMMAR_VERSION}"
     CACHE PATH "xgrammar's sources, as scripts/install-deps unpacks them")
 
 if(NOT EXISTS "${KRAIT_XGRAMMAR_DIR}/include/xgrammar/xgrammar.h")

@@ -137,6 +137,10 @@ void CudaOperations::paged_attention(const PagedAttentionArgs& args) {
                               .sliding_window = args.sliding_window,
                               .soft_cap = args.logits_soft_cap,
                               .sinks = vector_or_null(args.sinks, heads, "sinks")};
+  if (args.library == KernelLibrary::kFlashInfer) {
+    require(flashinfer_ != nullptr, "the kernel library of an attention");
+    return flashinfer_->attend(args, kernel);
+  }
   for (const AttentionPart& part : parts_of(args, kernel)) {
     const std::size_t floats = partial_floats(kernel, part);
     auto* partials = floats == 0 ? nullptr : static_cast<float*>(partials_.ensure(floats * sizeof(float)));

@@ -13,6 +13,7 @@ CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
       stream_(stream),
       memory_(device),
       stage_(device, memory_, stream),
+      flashinfer_(make_flashinfer(device, memory_, stage_, stream)),
       rounded_(memory_),
       products_(memory_),
       sampled_(memory_),
@@ -29,6 +30,7 @@ CudaOperations::CudaOperations(Device& device, Gemm& gemm, Stream stream)
 void CudaOperations::wait() {
   device_.wait(stream_);
   stage_.reset();
+  if (flashinfer_ != nullptr) flashinfer_->reset();
 }
 
 void CudaOperations::embedding(const EmbeddingArgs& args) {

@@ -2,6 +2,7 @@
 
 #include "kernels/cuda/cuda_weight.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/flashinfer/flashinfer.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/linear/product.h"
 #include "kernels/cuda/moe/expert_tables.h"
@@ -91,9 +92,10 @@ class CudaOperations final : public Operations {
   Stream stream_;
   StepMemory memory_;
   StepStage stage_;
-  DeviceScratch rounded_;   ///< input rows of a product
-  DeviceScratch products_;  ///< its sums before the epilogue
-  DeviceScratch sampled_;   ///< tokens, log-probabilities, and the raw logits that they are of
+  std::unique_ptr<FlashInfer> flashinfer_;  ///< null in a build without it
+  DeviceScratch rounded_;                   ///< input rows of a product
+  DeviceScratch products_;                  ///< its sums before the epilogue
+  DeviceScratch sampled_;                   ///< tokens, log-probabilities, and the raw logits that they are of
   HostResults host_results_;
   DeviceScratch partials_;  ///< what the blocks of one attention row leave to be merged
   ExpertTables expert_tables_;

@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/cuda_operations.h"
 #include "kernels/cuda/cuda_weight.h"
+#include "kernels/cuda/flashinfer/flashinfer.h"
 #include "kernels/result.h"
 
 namespace krait {
@@ -73,6 +74,14 @@ std::unique_ptr<Queue> CudaPlatform::create_queue() { return std::make_unique<Cu
 
 bool CudaPlatform::supports_compute_dtype(DType dtype) const {
   return dtype == DType::kFloat32 || dtype == DType::kBFloat16;
+}
+
+Status CudaPlatform::supports_attention(KernelLibrary library, const AttentionForm& form) const {
+  return library == KernelLibrary::kNative ? ok_status() : cuda::flashinfer_supports(*device_, form);
+}
+
+Status CudaPlatform::supports_state_update(KernelLibrary library, const StateUpdateForm& form) const {
+  return library == KernelLibrary::kNative ? ok_status() : cuda::flashinfer_supports(*device_, form);
 }
 
 PackedWeight CudaPlatform::pack(const WeightSource& source, const PackScheme& scheme, const Shard& shard) {

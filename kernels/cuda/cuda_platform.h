@@ -28,6 +28,8 @@ class CudaPlatform final : public Platform {
   [[nodiscard]] bool supports_compute_dtype(DType dtype) const override;
   [[nodiscard]] bool supports_stochastic_rounding() const override { return true; }
   [[nodiscard]] int preferred_prefill_tile() const override { return 256; }
+  [[nodiscard]] Status supports_attention(KernelLibrary library, const AttentionForm& form) const override;
+  [[nodiscard]] Status supports_state_update(KernelLibrary library, const StateUpdateForm& form) const override;
 
  private:
   std::unique_ptr<cuda::Device> device_;

@@ -39,7 +39,10 @@ class RecordingStage {
 
 }  // namespace
 
-void CudaOperations::stage(const StepArrays& arrays) { stage_.stage_together(arrays); }
+void CudaOperations::stage(const StepArrays& arrays) {
+  stage_.stage_together(arrays);
+  if (flashinfer_ != nullptr) flashinfer_->begin_step();
+}
 
 std::unique_ptr<OperationGraph> CudaOperations::record(const StepArrays& arrays,
                                                        const std::function<void()>& operations) {

@@ -132,13 +132,17 @@ void CudaOperations::selective_state_update(const SelectiveStateUpdateArgs& args
                .positions = rounding_positions(stage_, args.state, args.positions),
                .y = matrix(args.y, tokens, width, "y of the state update")};
   if (args.z.data != nullptr) in.z = const_matrix(args.z, tokens, width, "z");
-  state_update({.in = in,
-                .state_read = stage_.on_device(args.state_read),
-                .state_write = stage_.on_device(args.state_write),
-                .has_initial_state = stage_.on_device(args.has_initial_state),
-                .batch = static_cast<int>(batch),
-                .tokens = args.tokens},
-               stream_);
+  const StateUpdate kernel{.in = in,
+                           .state_read = stage_.on_device(args.state_read),
+                           .state_write = stage_.on_device(args.state_write),
+                           .has_initial_state = stage_.on_device(args.has_initial_state),
+                           .batch = static_cast<int>(batch),
+                           .tokens = args.tokens};
+  if (args.library == KernelLibrary::kFlashInfer) {
+    require(flashinfer_ != nullptr, "the kernel library of a state update");
+    return flashinfer_->update(args, kernel);
+  }
+  state_update(kernel, stream_);
 }
 
 }  // namespace krait::cuda

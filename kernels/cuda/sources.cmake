@@ -43,6 +43,7 @@ set(KRAIT_CUDA_HOST
   cuda/cuda_platform.cpp
   cuda/cuda_weight.cpp
   cuda/elementwise_operations.cpp
+  cuda/flashinfer/flashinfer_forms.cpp
   cuda/graph_operations.cpp
   cuda/linear_operations.cpp
   cuda/matrix_scan_operations.cpp
@@ -61,3 +62,13 @@ set(KRAIT_CUDA_RUNTIME
   cuda/runtime/driver_api.cpp
   cuda/runtime/nccl_communicator.cpp
   cuda/runtime/virtual_memory.cpp)
+# FlashInfer's kernels behind two of the operations, or what says that they are not built in.
+set(KRAIT_NO_FLASHINFER cuda/flashinfer/no_flashinfer.cpp)
+set(KRAIT_FLASHINFER_HOST
+  cuda/flashinfer/attention_plans.cpp
+  cuda/flashinfer/flashinfer.cpp)
+set(KRAIT_FLASHINFER_KERNELS
+  cuda/flashinfer/attention_bfloat16.cu
+  cuda/flashinfer/attention_float16.cu
+  cuda/flashinfer/attention_plan.cu
+  cuda/flashinfer/state_update.cu)

@@ -22,6 +22,7 @@ void look_up(const char* name, unsigned version, Function& function) {
 DriverApi load() {
   constexpr unsigned kCuda6 = 6000;
   constexpr unsigned kCuda10 = 10020;
+  constexpr unsigned kCuda12 = 12000;
   DriverApi api;
   look_up("cuGetErrorString", kCuda6, api.error_string);
   look_up("cuMemAddressReserve", kCuda10, api.reserve_addresses);
@@ -32,6 +33,7 @@ DriverApi load() {
   look_up("cuMemMap", kCuda10, api.map);
   look_up("cuMemUnmap", kCuda10, api.unmap);
   look_up("cuMemSetAccess", kCuda10, api.set_access);
+  look_up("cuTensorMapEncodeTiled", kCuda12, api.encode_tiles);
   return api;
 }
 
