@@ -90,11 +90,11 @@ def test_help_and_version(arguments: tuple[str, ...]) -> None:
             ["--attention-backend flashinfer: platform 'cpu' has no kernels of flashinfer. Valid options are: native"],
         ),
         (
-            ("serve", MODELS / "llama", "--device", "cpu", "--mamba-backend", "flashinfer"),
+            ("serve", MODELS / "llama", "--skip-tokenizer-init", "--device", "cpu", "--mamba-backend", "flashinfer"),
             ["--mamba-backend has no effect: the model has no layers of mamba type"],
         ),
         (
-            ("serve", MODELS / "mamba2", "--device", "cpu", "--attention-backend", "flashinfer"),
+            ("serve", MODELS / "mamba2", "--skip-tokenizer-init", "--device", "cpu", "--attention-backend", "flashinfer"),
             ["--attention-backend has no effect: the model has no attention layers"],
         ),
         (("serve", DEMO, "--mamba-attention-backend", "mamba2=magic"), ["magic", "mamba2"]),
