@@ -120,6 +120,8 @@ class Machine {
     thread_index = thread->index;
   }
   KRAIT_NO_TSAN void yield();
+  void abandon();
+  void leave();
   [[nodiscard]] std::string stuck() const;
 
   std::vector<std::unique_ptr<Thread>> threads_;
@@ -143,6 +145,7 @@ class Machine {
   char start_sync_ = 0;
   char end_sync_ = 0;
   bool failed_ = false;
+  bool abandoned_ = false;  ///< threads that are resumed are to leave at once
   std::string reason_;
 };
 
@@ -164,6 +167,26 @@ void Machine::yield() {
   if (next == from) return enter(from);
   if (next != nullptr) enter(next);
   switch_fiber(from->fiber, next != nullptr ? next->fiber : main_);
+  if (abandoned_) leave();
+}
+
+// The threads that have not returned stop where they are. What they did is before what the host does next: each says so
+// itself, for ThreadSanitizer.
+void Machine::abandon() {
+  abandoned_ = true;
+  for (Thread* thread : running_) {
+    if (thread->waiting == Waiting::kReturned) continue;
+    enter(thread);
+    switch_fiber(main_, thread->fiber);
+  }
+  abandoned_ = false;
+  acquire_fiber(&end_sync_);
+  for (const auto& thread : threads_) thread->fiber.drop();
+}
+
+void Machine::leave() {
+  release_fiber(&end_sync_);
+  switch_fiber(current_->fiber, main_);
 }
 
 // The failed thread stays where it is: its stack is dropped, and no destructor of what is on it runs.
@@ -273,6 +296,7 @@ void Machine::clear_shared() {
 
 void Machine::body() {
   for (;;) {
+    if (abandoned_) leave();
     acquire_fiber(&start_sync_);
     (*kernel_)();
     release_fiber(&end_sync_);
@@ -328,7 +352,7 @@ void Machine::run_block(const Index& at) {
   if (!failed_ && returned_ == count_) return;
   const std::string message = "block (" + std::to_string(at.x) + "," + std::to_string(at.y) + "," +
                               std::to_string(at.z) + ") " + (failed_ ? reason_ : stuck());
-  for (const auto& thread : threads_) thread->fiber.drop();
+  abandon();
   unpoison(shared_, kSharedBytes);
   throw KernelError(message);
 }

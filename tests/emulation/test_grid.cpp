@@ -142,15 +142,21 @@ TEST_CASE("emulated grid: shared memory and barriers") {
 }
 
 #ifdef KRAIT_EMULATION_TSAN
-TEST_CASE("emulated grid: a missing barrier is a data race to ThreadSanitizer") {
+TEST_CASE("racing grid: a reversal without its barrier", "[.]") {
   std::vector<float> data = counted(kThreads);
-  const auto races = [&](auto kernel, bool with_barrier) {
-    const int status = test::status_of_child([&] { launch(kernel, kOneBlock, data.data(), with_barrier); });
-    return WIFEXITED(status) && WEXITSTATUS(status) != 0;  // by halt_on_error of the test preset
-  };
-  for (const auto kernel : {reverse_kernel, rounds_kernel}) {
-    CHECK_FALSE(races(kernel, true));
-    CHECK(races(kernel, false));
+  launch(reverse_kernel, kOneBlock, data.data(), false);
+}
+TEST_CASE("racing grid: rounds without their second barrier", "[.]") {
+  std::vector<float> totals(kThreads);
+  launch(rounds_kernel, kOneBlock, totals.data(), false);
+}
+
+TEST_CASE("emulated grid: a missing barrier is a data race to ThreadSanitizer") {
+  // A program of its own: ThreadSanitizer looks at nothing after a fork from a process that has fibers.
+  for (const char* name : {"racing grid: a reversal*", "racing grid: rounds*"}) {
+    const int status = test::status_of_child([&] { execl("/proc/self/exe", "emulation_tests", name, nullptr); });
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 66);  // ThreadSanitizer's, with halt_on_error of the test preset
   }
 }
 #else
